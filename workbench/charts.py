@@ -1,0 +1,1270 @@
+"""Live pictures: data in, SVG text out; the app, the notebooks and the README share them.
+
+Plain Python, because a picture is rebuilt ten times a second while two cores also train. Every
+picture is drawn at the pixel width it is given, so that text stays readable on a phone, and takes
+its colours from the variables in `STYLE`, so that dark mode needs no second drawing. Fractions go
+in, per cent come out. Read from top to bottom: tokens, numbers, elements, then one picture each.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, TypeGuard
+
+# ---------------------------------------------------------------- tokens
+
+TOKENS: dict[str, tuple[str, str]] = {  # name: (light, dark)
+    "bg": ("#FBFAF7", "#14161A"),
+    "surface": ("#FFFFFF", "#1C1F25"),
+    "sunken": ("#F2F0EA", "#0F1114"),
+    "ink": ("#1B1D21", "#ECEBE7"),
+    "muted": ("#5C5F66", "#A8ABB2"),
+    "line": ("#E2DFD7", "#30343B"),
+    "rule": ("#85878C", "#747982"),
+    "teacher": ("#009E73", "#46CFA3"),
+    "teacher-text": ("#00704F", "#6BDDB7"),
+    "labels": ("#D55E00", "#F2853F"),
+    "labels-text": ("#A84700", "#FFA46B"),
+    "kd": ("#0072B2", "#56B4E9"),
+    "kd-text": ("#00639C", "#74C3EF"),
+    "third": ("#B45A91", "#DA8FBC"),
+    "third-text": ("#97447A", "#E6A9CD"),
+    "fourth": ("#1B1D21", "#ECEBE7"),
+    "fourth-text": ("#1B1D21", "#ECEBE7"),
+    "you": ("#F0E442", "#F0E442"),
+    "you-edge": ("#1B1D21", "#14161A"),
+    "fail": ("#B3261E", "#FF8F85"),
+    "wash": ("12%", "18%"),
+    "band": (".16", ".22"),
+    "thin": (".3", ".36"),
+    "heat": (".8", ".55"),
+}
+
+DASH = {  # a role is colour + dash + marker + word: colour alone is not enough for every eye
+    "teacher": None,
+    "labels": "3 3",
+    "kd": "10 4",
+    "third": "10 4 2 4",
+    "fourth": "2 5",
+    "muted": "16 4",
+    "you": "1 5",
+}
+
+
+def _tokens(dark: bool) -> str:
+    return "".join(f"--{name}:{pair[dark]};" for name, pair in TOKENS.items())
+
+
+PICTURE = (  # what a single svg needs
+    f":root{{{_tokens(False)}}}.dark{{{_tokens(True)}}}"
+    + """
+:root{--serif:Charter,Cambria,"Noto Serif",Georgia,serif;
+--sans:ui-sans-serif,system-ui,"Segoe UI",Roboto,"Noto Sans",sans-serif}
+.teacher{--c:var(--teacher);--ct:var(--teacher-text)}
+.labels{--c:var(--labels);--ct:var(--labels-text)}
+.kd{--c:var(--kd);--ct:var(--kd-text)}
+.third{--c:var(--third);--ct:var(--third-text)}
+.fourth{--c:var(--fourth);--ct:var(--fourth-text)}
+.muted{--c:var(--muted);--ct:var(--muted)}
+.you{--c:var(--you);--ct:var(--ink)}
+.chart{display:block;overflow:visible;max-width:none;font-family:var(--sans);
+font-variant-numeric:tabular-nums}
+.chart text{fill:var(--ink);font-size:13px}
+.chart .tick{fill:var(--muted);font-size:12px}
+.chart .soft{fill:var(--muted)}
+.chart .bold{font-weight:600}
+.chart .grid{stroke:var(--line)}
+.chart .zero{stroke:var(--rule)}
+.chart .edge{stroke:var(--ink);stroke-width:1.5px}
+.chart .name{font-weight:600;font-size:14px;fill:var(--ct)}
+.chart .val{fill:var(--ct);font-size:13px}
+.chart .halo{paint-order:stroke;stroke:var(--paper,var(--bg));stroke-width:4px;
+stroke-linejoin:round}
+"""
+)
+
+STYLE = (  # and what the HTML around it needs: tables, chips, rows of strips
+    PICTURE
+    + """.digit{background:var(--surface);border:1px solid var(--line);border-radius:4px;
+box-sizing:border-box;display:block}
+.marker{display:inline-block;vertical-align:-3px;margin-right:8px;flex:none}
+.chip{display:inline-flex;align-items:center;gap:6px;height:28px;padding:0 10px;
+border-radius:4px;font:600 13px/20px var(--sans);white-space:nowrap;color:var(--ct,var(--ink));
+background:color-mix(in srgb,var(--c,var(--muted)) var(--wash),var(--surface))}
+.chip.muted{--ct:var(--ink)}
+.forest{font:400 14px/20px var(--sans);color:var(--ink);font-variant-numeric:tabular-nums}
+.forest .strip{display:grid;grid-template-columns:216px minmax(0,1fr) 232px;gap:0 24px;
+align-items:center;border-top:1px solid var(--line)}
+.forest .who{display:flex;font-weight:600}.forest .who .marker{margin-top:3px}
+.forest small{display:block;font-weight:400;font-size:13px;color:var(--muted)}
+.forest .out{display:flex;flex-direction:column;align-items:flex-end;gap:4px}
+.forest .out small b{color:var(--ink);font-weight:600}
+.forest .axis{border-top-color:var(--rule)}
+.forest.narrow .strip{grid-template-columns:minmax(0,1fr) auto;gap:4px 12px;padding:12px 0 4px}
+.forest.narrow .plot{grid-column:1/-1;grid-row:2}
+.forest.narrow .axis{padding:0}.forest.narrow .axis .plot{grid-row:1}
+.numbers{font:400 14px/20px var(--sans);color:var(--ink);font-variant-numeric:tabular-nums;
+position:relative}
+.numbers .scroll{overflow-x:auto;padding:0 12px;margin:0 -12px}
+.numbers table{border-collapse:collapse;width:100%;margin:0;border:0;font-size:14px}
+.numbers caption{text-align:left;font-weight:600;padding:0 0 12px;color:var(--ink);
+caption-side:top;font-size:14px}
+.numbers caption small{font-weight:400;font-size:13px;color:var(--muted);margin-left:8px}
+.numbers tr{border:0;background:none}
+.numbers th,.numbers td{text-align:right;padding:0 12px;height:44px;border:0;
+border-top:1px solid var(--line);color:var(--ink);white-space:nowrap;font-weight:400}
+.numbers thead th{font-weight:600;font-size:12px;line-height:16px;color:var(--muted);height:auto;
+padding-bottom:8px;border:0;vertical-align:bottom;white-space:normal}
+.numbers tr>:first-child{text-align:left;padding-left:0}
+.numbers tr>:last-child{padding-right:0}
+.numbers tr.wait td{color:var(--muted)}
+.numbers tr.live>*{background:color-mix(in srgb,var(--c) 10%,transparent)}
+.numbers tr.live>:first-child{box-shadow:-12px 0 0 color-mix(in srgb,var(--c) 10%,transparent)}
+.numbers tr.live>:last-child{box-shadow:12px 0 0 color-mix(in srgb,var(--c) 10%,transparent)}
+.numbers .blank{display:inline-block;width:24px}
+.numbers>details,.data{display:none;font:400 13px/20px var(--sans);margin-top:8px}
+.data{display:block;color:var(--ink)}
+.numbers>details>summary,.data>summary{cursor:pointer;width:max-content;min-height:24px;
+color:var(--ink);text-decoration:underline;text-decoration-color:var(--rule);
+text-underline-offset:4px;list-style:none}
+.numbers>details>summary::-webkit-details-marker,.data>summary::-webkit-details-marker
+{display:none}
+.data[open]>summary{margin-bottom:12px}
+.data .numbers th,.data .numbers td{height:32px}
+@media(max-width:639px){.numbers th,.numbers td{padding:0 0 0 8px;font-size:13px;height:48px}
+.numbers tbody th{white-space:normal;position:relative}
+.numbers tbody th.marked{padding-left:24px}
+.numbers tbody th .marker,.numbers .blank{position:absolute;left:0;top:16px}
+.numbers .more{display:none}.numbers>details{display:block}
+.numbers:has(>details[open]) .more{display:table-cell}
+.numbers:has(>details[open]) :is(th,td){min-width:72px}}
+"""
+)
+
+# ---------------------------------------------------------------- numbers
+
+NARROW = "\u202f"  # narrow no-break space: between a number and its unit, and in 85 002
+MINUS = "\u2212"
+ABSENT = "–"
+
+
+def _is_number(value: float | None) -> TypeGuard[float]:
+    return value is not None and math.isfinite(value)
+
+
+def _plain(value: float, digits: int) -> str:
+    """A rounded number with a real minus and no minus before zero."""
+    text = f"{value:.{digits}f}"
+    if text.startswith("-"):
+        text = (MINUS if float(text) else "") + text[1:]
+    return text
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    """0.91 -> '91.0 %'; what is missing or diverged is a dash, never 'nan'."""
+    return f"{_plain(100 * value, digits)}{NARROW}%" if _is_number(value) else ABSENT
+
+
+def signed(value: float | None, digits: int = 1) -> str:
+    """0.112 -> '+11.2', -0.066 -> '−6.6': a difference in points always shows its direction."""
+    if not _is_number(value):
+        return ABSENT
+    text = _plain(100 * value, digits)
+    return "+" + text if not text.startswith(MINUS) and float(text) else text
+
+
+def interval(low: float | None, high: float | None, digits: int = 1) -> str:
+    """'10.3 to 12.2', rounded outwards: rounding must not make an interval miss zero."""
+    if not (_is_number(low) and _is_number(high)):
+        return ABSENT
+    scale = 10**digits  # the inner round removes what binary adds: 0.103 * 100 is 10.299999…
+    down = math.floor(round(100 * scale * low, 6)) / scale
+    up = math.ceil(round(100 * scale * high, 6)) / scale
+    return f"{_plain(down, digits)} to {_plain(up, digits)}"
+
+
+def thousands(value: int) -> str:
+    """85002 -> '85 002'."""
+    return f"{value:,}".replace(",", NARROW).replace("-", MINUS)
+
+
+def mean_sd(values: Iterable[float | None]) -> tuple[float, float, int] | None:
+    """Mean, sample standard deviation and n of what is finite; None if nothing is."""
+    kept = [v for v in values if v is not None and math.isfinite(v)]
+    n = len(kept)
+    if not n:
+        return None
+    mean = sum(kept) / n
+    return mean, math.sqrt(sum((v - mean) ** 2 for v in kept) / (n - 1)) if n > 1 else 0.0, n
+
+
+def percent_sd(values: Iterable[float | None]) -> str:
+    """'91.0 % ± 0.7', or without the spread where there is only one student."""
+    return _percent_sd(mean_sd(values))
+
+
+def _percent_sd(summary: tuple[float, float, int] | None) -> str:
+    if summary is None:
+        return ABSENT
+    mean, sd, n = summary
+    return percent(mean) + (f" ± {_plain(100 * sd, 1)}" if n > 1 else "")
+
+
+def _nice(step: float) -> float:
+    """The smallest of 1, 2, 5, 10, … that is at least `step`: ticks people can count by."""
+    power = 10.0 ** math.floor(math.log10(step)) if step > 0 else 1.0
+    return next(power * m for m in (1, 2, 5, 10) if power * m >= step * 0.999)
+
+
+# ---------------------------------------------------------------- elements
+
+_FORBIDDEN = (*range(9), 11, 12, *range(14, 32), *range(127, 160), *range(0xD800, 0xE000))
+_UNSAFE: dict[int, str | None] = dict.fromkeys((*_FORBIDDEN, 0xFFFE, 0xFFFF))  # not in XML
+_UNSAFE |= {ord(c): f"&#{ord(c)};" for c in "<>&\"'"}
+_UNSAFE |= {ord(c): f"&#{ord(c)};" for c in "${}`"}  # a template literal must not see these
+
+
+def escape(text: object) -> str:
+    """Text as it may stand in SVG, HTML, an attribute or a JavaScript template."""
+    return str(text).translate(_UNSAFE)
+
+
+def _value(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.1f}".removesuffix(".0")
+    return str(value) if isinstance(value, int) else escape(value)
+
+
+def _el(tag: str, *content: str, **attributes: object) -> str:
+    """An element: `class_` is class, `stroke_width` is stroke-width, None is left out."""
+    named = "".join(
+        f' {key.strip("_").replace("_", "-")}="{_value(value)}"'
+        for key, value in attributes.items()
+        if value is not None
+    )
+    return f"<{tag}{named}>{''.join(content)}</{tag}>"
+
+
+def _text(x: float, y: float, text: object, class_: str = "", **attributes: object) -> str:
+    return _el("text", escape(text), class_=class_ or None, x=x, y=y, **attributes)
+
+
+def _line(x1: float, y1: float, x2: float, y2: float, class_: str, **attributes: object) -> str:
+    return _el("line", class_=class_, x1=x1, y1=y1, x2=x2, y2=y2, **attributes)
+
+
+def _svg(width: float, height: float, label: str, *content: str) -> str:
+    """A picture for sighted readers with the same numbers as its label."""
+    return _el(
+        "svg", *content, xmlns="http://www.w3.org/2000/svg", class_="chart", role="img",
+        aria_label=label, width=width, height=height,
+    )  # fmt: skip
+
+
+def _path(points: Iterable[tuple[float, float]]) -> str:
+    return "M" + "L".join([f"{x:.1f},{y:.1f}" for x, y in points])
+
+
+def _text_width(text: str, size: float = 14) -> float:
+    """A generous guess in pixels: fonts differ, and nobody can measure text in Python."""
+    return 0.58 * size * len(text)
+
+
+def _fit(text: str, room: float, size: float = 14) -> str:
+    """The text, shortened with an ellipsis where the room is too small for it."""
+    most = max(3, int(room / (0.58 * size)))
+    return text if len(text) <= most else text[: most - 1].rstrip() + "…"
+
+
+def _mark(role: str, x: float, y: float, r: float = 5) -> str:
+    """Each role's own shape: square, disc, ring, triangle, cross; yours is the diamond."""
+    colour, paper = "var(--c)", "var(--paper,var(--bg))"
+    if role == "teacher":
+        shape = _el("rect", x=x - r, y=y - r, width=2 * r, height=2 * r, fill=colour)
+    elif role == "kd":
+        shape = _el("circle", cx=x, cy=y, r=r + 0.5, fill=colour)
+    elif role == "labels":
+        ring = {"fill": paper, "stroke": colour, "stroke_width": 2.2}
+        shape = _el("circle", cx=x, cy=y, r=r - 0.4, **ring)
+    elif role == "third":
+        tip = f"M{x:.1f},{y - r - 1:.1f}l{r + 1},{2 * r}h{-2 * r - 2}z"
+        shape = _el("path", d=tip, fill=colour)
+    elif role == "fourth":
+        a = r - 1
+        cross = f"M{x - a:.1f},{y - a:.1f}l{2 * a},{2 * a}m0,{-2 * a}l{-2 * a},{2 * a}"
+        shape = _el("path", d=cross, stroke=colour, stroke_width=2.4, fill="none")
+    elif role == "you":
+        diamond = f"M{x:.1f},{y - r - 3:.1f}l{r + 3},{r + 3}l{-r - 3},{r + 3}l{-r - 3},{-r - 3}z"
+        edge = {"fill": "var(--you)", "stroke": "var(--you-edge)", "stroke_width": 1.6}
+        shape = _el("path", d=diamond, **edge)
+    else:
+        tip = f"M{x:.1f},{y + r:.1f}l{r},{-2 * r + 1}h{-2 * r}z"
+        shape = _el("path", d=tip, fill=paper, stroke=colour, stroke_width=2)
+    return _el("g", shape, class_=_role(role))
+
+
+def _role(role: str) -> str:
+    return role if role in DASH else "muted"
+
+
+def marker(role: str, size: int = 16) -> str:
+    """A role's shape for tables and running text; the word beside it is for screen readers."""
+    shape = _mark(role, size / 2, size / 2, size / 2 - (4.5 if role == "you" else 2.5))
+    return _el("svg", shape, class_="marker", width=size, height=size, aria_hidden="true")
+
+
+def roles(baseline: Sequence[bool], focus: int | None = None) -> list[str]:
+    """One role per run, in order: labels only keeps `labels`, the others kd, third, fourth.
+
+    From the fifth on they are `muted`, and the one in focus borrows `third`: a run keeps its
+    role in every chart and table, so ask once for the whole list.
+    """
+    free = iter(("kd", "third", "fourth"))
+    named = iter(("labels",))
+    out = [next(named if plain else free, "muted") for plain in baseline]
+    if focus is not None and out[focus] == "muted":
+        out = ["muted" if role == "third" else role for role in out]
+        out[focus] = "third"
+    return out
+
+
+def standalone(svg: str, dark: bool = False) -> str:
+    """The picture with its style inside, as a file to save or to show in a README."""
+    rules = (PICTURE + "svg{background:var(--bg)}").replace(">", "&gt;")
+    style = f"<style>{rules}</style>"
+    class_ = 'class="chart dark"' if dark else 'class="chart"'
+    start = svg.index(">") + 1
+    return svg[:start].replace('class="chart"', class_, 1) + style + svg[start:]
+
+
+def apart(targets: Sequence[float], gap: float, low: float, high: float) -> list[float]:
+    """Positions as near to the targets as can be, in their order, and at least `gap` apart.
+
+    Neighbours that collide are pooled around their common middle, so that a crowd opens up evenly
+    instead of sliding away from its curves. If the room is too small, the gap wins.
+    """
+    order = sorted(range(len(targets)), key=lambda i: targets[i])
+    pools: list[tuple[float, int]] = []  # (sum, size) of targets less their rank times gap
+    for rank, i in enumerate(order):
+        total, size = targets[i] - rank * gap, 1
+        while pools and pools[-1][0] / pools[-1][1] >= total / size:
+            above = pools.pop()
+            total, size = total + above[0], size + above[1]
+        pools.append((total, size))
+    last = max(low, high - (len(targets) - 1) * gap)
+    level = [min(max(total / size, low), last) for total, size in pools for _ in range(size)]
+    out = [0.0] * len(targets)
+    for rank, i in enumerate(order):
+        out[i] = level[rank] + rank * gap
+    return out
+
+
+# ---------------------------------------------------------------- curves
+
+
+@dataclass(frozen=True)
+class Series:
+    """One run: a row of `values` per student, a column per step; None where there is no number.
+
+    `state` is one of finished, running, paused, stopped, failed, queued (drawn at half strength).
+    """
+
+    role: str
+    name: str
+    steps: Sequence[int]
+    values: Sequence[Sequence[float | None]]
+    state: str = "finished"
+
+
+@dataclass(frozen=True)
+class Note:
+    """The one annotation a chart may have: a ring at a point, and two words."""
+
+    step: float
+    value: float
+    text: str
+
+
+class _Point(NamedTuple):
+    step: int
+    mean: float
+    sd: float
+    n: int
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """Where a chart's axes lie, in pixels, and how data become positions."""
+
+    width: float
+    height: float
+    right: float
+    last: float
+    low: float
+    high: float
+    left: float = 40
+    top: float = 28
+
+    @property
+    def bottom(self) -> float:
+        return self.height - 34
+
+    def x(self, step: float) -> float:
+        return self.left + (self.right - self.left) * step / self.last
+
+    def y(self, value: float) -> float:
+        return self.bottom - (self.bottom - self.top) * (value - self.low) / (self.high - self.low)
+
+    def inside(self, value: float) -> float:
+        return self.y(min(max(value, self.low), self.high))
+
+
+@dataclass(frozen=True)
+class _Label:
+    """A name and a value that want to stand beside the end of a curve."""
+
+    role: str
+    name: str
+    value: str
+    x: float
+    y: float
+    head: bool = False  # inside the plot, at the head of a curve that has not reached the edge
+
+
+_STATES = {
+    "running": ", running at step {}",
+    "paused": ", paused at step {}",
+    "stopped": ", stopped at step {}",
+    "failed": ", broke at step {}",
+    "queued": ", waiting, last seen at step {}",
+}
+
+
+def curves(
+    series: Sequence[Series],
+    *,
+    width: float,
+    height: float | None = None,
+    teacher: float | None = None,
+    last_step: int | None = None,
+    span: tuple[float, float] = (0.5, 1.0),
+    title: str = "Right on the test images",
+    you: float | None = None,
+    note: Note | None = None,
+) -> str:
+    """Accuracy by step: a mean line and a band of ± 1 standard deviation for each run.
+
+    The axes are fixed by `span` and `last_step` before a run starts and never jump. Up to two
+    series also show every student as a thin line; from three on that would be a thicket.
+    """
+    drawn = [(s, _summary(s)) for s in series]
+    frame = _frame(drawn, width, height, last_step, span, extra=(teacher, you))
+    labels: list[_Label] = []
+    body: list[str] = []
+    if _is_number(teacher):
+        body.append(_across(frame, "teacher", teacher, stroke="var(--c)", stroke_width=2))
+        labels.append(_edge_label(frame, "teacher", "Teacher", teacher, percent(teacher)))
+    for one, points in drawn:
+        body.append(_run(frame, one, points, students=len(series) <= 2))
+        if found := [p for p in points if p]:
+            labels.append(_run_label(frame, one, found[-1]))
+    if _is_number(you):
+        dots = {"stroke": "var(--ink)", "stroke_width": 1.5, "stroke_linecap": "round"}
+        body.append(_across(frame, "you", you, **dots))
+        labels.append(_edge_label(frame, "you", "You said", you, percent(you, 0)))
+    label = f"{title}, by step. " + " ".join(_sentence(frame, *pair) for pair in drawn)
+    label += f" Teacher: {percent(teacher)}." if _is_number(teacher) else ""
+    label += f" You said {percent(you, 0)}." if _is_number(you) else ""
+    return _svg(
+        width, frame.height, label.strip(), _axes(frame, title), _clip(frame, body),
+        _note(frame, note) if note else "", _labels(frame, labels),
+    )  # fmt: skip
+
+
+def _summary(series: Series, most: int = 400) -> list[_Point | None]:
+    """Mean and spread at each step; None where every student is missing."""
+    stride = -(-len(series.steps) // most) or 1
+    kept = list(range(0, len(series.steps), stride))
+    if kept and kept[-1] != len(series.steps) - 1:
+        kept[-1] = len(series.steps) - 1
+    out: list[_Point | None] = []
+    for i in kept:
+        found = mean_sd([row[i] for row in series.values if i < len(row)])
+        out.append(_Point(series.steps[i], *found) if found else None)
+    return out
+
+
+def _frame(
+    drawn: Sequence[tuple[Series, list[_Point | None]]],
+    width: float,
+    height: float | None,
+    last: int | None,
+    span: tuple[float, float],
+    extra: tuple[float | None, ...],
+) -> _Frame:
+    """Room for the labels on the right, and height for all of them 38 px apart."""
+    longest = max((_text_width(s.name) for s, _ in drawn), default=0)
+    margin = min(max(104.0, longest + 20), max(104.0, 0.28 * width))
+    count = len(drawn) + sum(map(_is_number, extra))
+    tall = max(height or (320 if width < 420 else 444), 62 + 38 * count)
+    steps = [s.steps[-1] for s, _ in drawn if s.steps]
+    end = max([last or 0, *steps]) or 1
+    return _Frame(width, tall, width - margin, end, *span)
+
+
+def _axes(frame: _Frame, title: str) -> str:
+    """Grid, ticks left, the unit on the top tick only; a cut axis says so by its first tick."""
+    out = [_text(0, 12, title, "tick")]
+    stride = _nice((frame.high - frame.low) * 100 / 5)
+    for k in range(int((frame.high - frame.low) * 100 / stride + 1e-6) + 1):
+        value = frame.low * 100 + k * stride
+        y = frame.y(value / 100)
+        unit = f"{NARROW}%" if value + stride > 100 * frame.high + 1e-6 else ""
+        text = f"{_plain(value, 0 if stride >= 1 else 1)}{unit}"
+        kind = "grid" if k else "zero"
+        out.append(_line(frame.left, round(y) + 0.5, frame.right, round(y) + 0.5, kind))
+        out.append(_text(frame.left - 8, y + 4, text, "tick", text_anchor="end"))
+    stride = max(1, _nice(frame.last / max(2, (frame.right - frame.left) // 90)))
+    below = frame.bottom + 18
+    for k in range(int(frame.last / stride) + 1):
+        x = frame.x(k * stride)
+        if x < frame.right - 62:
+            anchor = "middle" if k else "start"
+            out.append(_text(x, below, f"{k * stride:g}", "tick", text_anchor=anchor))
+    end = f"step {frame.last:g}"
+    out.append(_text(frame.right, below, end, "tick", text_anchor="end"))
+    return "".join(out)
+
+
+def _clip(frame: _Frame, content: Sequence[str]) -> str:
+    """What lies below a cut axis is hidden; an inner svg does it without an id to collide."""
+    x, y = frame.left, frame.top - 6
+    w, h = frame.right - x + 2, frame.bottom - y
+    box = {"x": x, "y": y, "width": w, "height": h, "viewBox": f"{x:g} {y:g} {w:g} {h:g}"}
+    return _el("svg", *content, style="overflow:hidden", fill="none", **box)
+
+
+def _across(frame: _Frame, role: str, value: float, **stroke: object) -> str:
+    y = frame.inside(value)
+    return _line(frame.left, y, frame.right, y, role, stroke_dasharray=DASH[role], **stroke)
+
+
+def _segments(points: Sequence[_Point | None]) -> list[list[_Point]]:
+    """A gap in the data is a gap in the line, not a bridge over what nobody measured."""
+    out: list[list[_Point]] = [[]]
+    for point in points:
+        if point is None:
+            out.append([])
+        else:
+            out[-1].append(point)
+    return [segment for segment in out if segment]
+
+
+def _run(frame: _Frame, series: Series, points: list[_Point | None], students: bool) -> str:
+    """Band, students, casing and mean line of one run."""
+    bands, means = [], []
+    for part in _segments(points):
+        xs = [frame.x(p.step) for p in part]
+        means.append(_path([(x, frame.y(p.mean)) for x, p in zip(xs, part, strict=True)]))
+        if len(part) > 1 and any(p.sd for p in part):
+            upper = [(x, frame.y(p.mean + p.sd)) for x, p in zip(xs, part, strict=True)]
+            lower = [(x, frame.y(p.mean - p.sd)) for x, p in zip(xs, part, strict=True)]
+            bands.append(_path(upper + lower[::-1]) + "Z")
+    mean = "".join(means)
+    if not mean:
+        return ""
+    out = []
+    if bands:
+        out.append(_el("path", d="".join(bands), fill="var(--c)", fill_opacity="var(--band)"))
+    if students and len(series.values) > 1:
+        out += [_student(frame, series.steps, row) for row in series.values]
+    line = {"d": mean, "stroke_linejoin": "round"}
+    out.append(_el("path", stroke="var(--paper,var(--bg))", stroke_width=6, **line))
+    dash = DASH[_role(series.role)]
+    out.append(_el("path", stroke="var(--c)", stroke_width=2.5, stroke_dasharray=dash, **line))
+    half = "0.5" if series.state == "queued" else None
+    return _el("g", *out, class_=_role(series.role), opacity=half)
+
+
+def _student(frame: _Frame, steps: Sequence[int], row: Sequence[float | None]) -> str:
+    stride = -(-len(steps) // 400) or 1
+    at = list(zip(steps, row, strict=False))[::stride]
+    points = [(frame.x(step), frame.y(v)) for step, v in at if _is_number(v)]
+    if len(points) < 2:
+        return ""
+    return _el("path", d=_path(points), stroke="var(--c)", stroke_opacity="var(--thin)")
+
+
+def _edge_label(frame: _Frame, role: str, name: str, value: float, text: str) -> _Label:
+    return _Label(role, name, text, frame.right, frame.inside(value))
+
+
+def _run_label(frame: _Frame, series: Series, end: _Point) -> _Label:
+    text = _percent_sd(end[1:]) + (" ↓" if end.mean < frame.low else "")
+    x = frame.x(end.step)
+    head = x < frame.right - 12
+    return _Label(series.role, series.name, text, x, frame.inside(end.mean), head)
+
+
+def _sentence(frame: _Frame, series: Series, points: list[_Point | None]) -> str:
+    found = [p for p in points if p]
+    if not found:
+        return f"{series.name}: no number yet."
+    state = _STATES.get(series.state, "" if found[-1].step >= frame.last else ", ends at step {}")
+    return f"{series.name}{state.format(found[-1].step)}: {_percent_sd(found[-1][1:])}."
+
+
+def _note(frame: _Frame, note: Note) -> str:
+    x, y = frame.x(note.step), frame.inside(note.value)
+    ring = _el("circle", class_="edge", cx=x, cy=y, r=9, fill="none")
+    leader = _line(x + 7, y + 7, x + 22, y + 22, "edge")
+    return ring + leader + _text(x + 26, y + 32, note.text, "halo")
+
+
+def _labels(frame: _Frame, labels: Sequence[_Label]) -> str:
+    """Markers at the ends, and the labels pushed apart with hairline leaders."""
+    narrow = frame.width < 420
+    targets = [a.y + (0 if not a.head else -33 if narrow else 13) for a in labels]
+    places = apart(targets, 38, frame.top - 6, frame.bottom - 16)
+    out = []
+    for label, target, y in zip(labels, targets, places, strict=True):
+        edge = frame.right + 16
+        x, anchor, room = edge, "start", frame.width - edge
+        if label.head:
+            x, room = min(label.x + 12, edge), max(room, frame.width - label.x - 12)
+            long = _text_width(max(label.name, label.value, key=len))
+            if narrow and label.x - 6 - long > frame.left:
+                x, anchor, room = label.x - 6, "end", label.x - frame.left
+        if abs(y - target) > 5 or (label.head and x == edge):
+            tip = x - 2 if anchor == "start" else x + 2
+            out.append(_line(label.x + (6 if tip > label.x else -6), label.y, tip, y, "zero"))
+        out.append(_mark(label.role, label.x, label.y, 6 if label.role == "you" else 5))
+        out.append(_label(label, x, y, anchor, room))
+    return "".join(out)
+
+
+def _label(label: _Label, x: float, y: float, anchor: str, room: float) -> str:
+    short = _fit(label.name, room)
+    full = _el("title", escape(label.name)) if short != label.name else ""
+    name = _text(x, y - 3, short, "name halo", text_anchor=anchor)
+    value = _text(x, y + 14, label.value, "val halo", text_anchor=anchor)
+    return _el("g", full, name, value, class_=_role(label.role))
+
+
+def curves_table(series: Sequence[Series], *, caption: str, rows: int = 11) -> str:
+    """The same numbers as `curves` in words: about `rows` steps, mean ± standard deviation."""
+    means = [{p.step: p for p in _summary(s) if p} for s in series]
+    steps = sorted(set().union(*means)) if means else []
+    stride = max(1, (len(steps) - 1) // (rows - 1))
+    kept = sorted({*steps[::stride], *steps[-1:]})
+    body = [
+        Row(thousands(step), [_percent_sd(m[step][1:] if step in m else None) for m in means])
+        for step in kept
+    ]
+    return table(["Step", *(s.name for s in series)], body, caption=caption)
+
+
+# ---------------------------------------------------------------- opinions
+
+
+@dataclass(frozen=True)
+class Opinion:
+    """What one model says about one input: a probability per class."""
+
+    role: str
+    name: str
+    probabilities: Sequence[float | None]
+
+
+def _share(opinion: Opinion, k: int) -> float:
+    value = opinion.probabilities[k] if k < len(opinion.probabilities) else None
+    return min(1.0, max(0.0, value)) if value is not None and math.isfinite(value) else 0.0
+
+
+def _top(all_opinions: Sequence[Opinion], classes: Sequence[str]) -> float:
+    """A common end of the scale, in quarters, so that it rarely moves while a run is live."""
+    most = max((_share(o, k) for o in all_opinions for k in range(len(classes))), default=1.0)
+    return max(1, math.ceil(4 * most - 1e-9)) / 4
+
+
+def opinions(
+    left: Opinion,
+    right: Opinion,
+    *,
+    width: float,
+    classes: Sequence[str] = "0123456789",
+    truth: int | None = None,
+) -> str:
+    """Teacher and student back to back, a row per class; a tick repeats the left on the right."""
+    middle, row = width / 2, 22.0
+    half = max((_text_width(c, 13) for c in classes), default=8) / 2 + 10
+    scale = (middle - half - 30) / _top([left, right], classes)
+    head = {"y": 12, "room": middle - 16}
+    out = [_heading(left, middle - half - 2, "end", **head)]
+    out.append(_heading(right, middle + half + 2, "start", **head))
+    for k, name in enumerate(classes):
+        out.append(_pair(left, right, k, name, (middle, half, 24 + k * row, scale), truth == k))
+    words = [
+        f"{c}: {left.name} {percent(_share(left, k), 0)}, "
+        f"{right.name} {percent(_share(right, k), 0)}"
+        for k, c in enumerate(classes)
+    ]
+    return _svg(width, 26 + row * len(classes), "; ".join(words), *out)
+
+
+def _heading(opinion: Opinion, x: float, anchor: str, y: float, room: float) -> str:
+    text = _text(x, y, _fit(opinion.name, room, 13), "val bold", text_anchor=anchor)
+    return _el("g", text, class_=_role(opinion.role))
+
+
+def _pair(
+    left: Opinion,
+    right: Opinion,
+    k: int,
+    name: str,
+    place: tuple[float, float, float, float],
+    true: bool,
+) -> str:
+    """One class: its name in the middle, a bar to either side, numbers where they matter."""
+    middle, half, y, scale = place
+    p, q = _share(left, k), _share(right, k)
+    a, b = max(1.0, p * scale), max(1.0, q * scale)
+    strong = true or max(p, q) > 0.05
+    kind = "bold" if strong else "soft"
+    out = [_text(middle, y + 14, name, kind, text_anchor="middle")]
+    bar = {"y": y + 3, "height": 14, "fill": "var(--c)"}
+    from_left = [_el("rect", x=middle - half - a, width=a, **bar)]
+    from_right = [_el("rect", x=middle + half, width=b, **bar)]
+    if strong:
+        ends = middle - half - a - 6, middle + half + max(a, b) + 8
+        from_left.append(_text(ends[0], y + 14, f"{100 * p:.0f}", "val", text_anchor="end"))
+        from_right.append(_text(ends[1], y + 14, f"{100 * q:.0f}", "val"))
+    out.append(_el("g", *from_left, class_=_role(left.role)))
+    out.append(_el("g", *from_right, class_=_role(right.role)))
+    if p > 0.03:
+        x = middle + half + a
+        tick = {"stroke": "var(--c)", "stroke_width": 2}
+        out.append(_line(x, y, x, y + 20, _role(left.role), **tick))
+    return "".join(out)
+
+
+def opinion_rows(
+    models: Sequence[Opinion],
+    *,
+    width: float,
+    classes: Sequence[str] = "0123456789",
+    truth: int | None = None,
+    bar: float = 48,
+) -> str:
+    """Every model's answer to one input: a row of small bars per model, all on one scale."""
+    narrow = width < 560
+    left = 0.0 if narrow else min(200.0, 0.28 * width)
+    head = 44.0 if narrow else 18.0
+    row = head + bar + 12
+    top = _top(models, classes)
+    column = (width - left) / max(1, len(classes))
+    out = []
+    for i, model in enumerate(models):
+        out.append(_model(model, i * row, classes, truth, (0.0 if narrow else bar, left)))
+        out.append(_bars(model, (left, i * row + head, column, bar, top), truth))
+        y = i * row + head + bar + 0.5
+        out.append(_line(left, y, width, y, "zero"))
+    foot = len(models) * row + 4
+    for k, name in enumerate(classes):
+        x = left + column * (k + 0.5)
+        short, kind = _fit(name, column, 13), "bold" if k == truth else "soft"
+        out.append(_text(x, foot + 6, short, kind, text_anchor="middle"))
+        if k == truth:
+            out.append(_line(x - 8, foot + 12, x + 8, foot + 12, "edge"))
+    label = " ".join(f"{m.name}: {_shares(m, classes)}." for m in models)
+    label = (f"The answer is {classes[truth]}. " if truth is not None else "") + label
+    return _svg(width, foot + 16, label or "No model yet.", *out)
+
+
+def _shares(model: Opinion, classes: Sequence[str]) -> str:
+    return ", ".join(f"{c} {percent(_share(model, k), 0)}" for k, c in enumerate(classes))
+
+
+def _model(
+    model: Opinion,
+    y: float,
+    classes: Sequence[str],
+    truth: int | None,
+    place: tuple[float, float],
+) -> str:
+    """The model's name and what it says, beside its bars or, on a phone, above them."""
+    best = max(range(len(classes)), key=lambda k: _share(model, k), default=None)
+    says = f"says {classes[best]}" if best is not None and model.probabilities else "no answer yet"
+    if best is not None and truth is not None and model.probabilities:
+        says += ", right" if best == truth else ", wrong"
+    bar, left = place
+    if not bar:
+        name = _text(20, y + 17, model.name, "name")
+        beside = 28 + _text_width(model.name)
+        return _el("g", _mark(model.role, 7, y + 12), name, class_=_role(model.role)) + _text(
+            beside, y + 17, says, "soft"
+        )
+    base = y + bar / 2 + 16
+    short = _fit(model.name, left - 28)
+    full = _el("title", escape(model.name)) if short != model.name else ""
+    name = _text(20, base, short, "name")
+    named = _el("g", full, _mark(model.role, 7, base - 5), name, class_=_role(model.role))
+    return named + _text(20, base + 18, says, "soft")
+
+
+def _bars(model: Opinion, place: tuple[float, ...], truth: int | None) -> str:
+    left, y, column, bar, top = place
+    wide = min(column * 0.72, 32)
+    out = []
+    for k in range(len(model.probabilities)):
+        share = _share(model, k)
+        x, tall = left + column * (k + 0.5), max(1.0, share / top * bar)
+        place_ = {"x": x - wide / 2, "y": y + bar - tall, "width": wide, "height": tall}
+        out.append(_el("rect", fill="var(--c)", **place_))
+        if share >= 0.05 or k == truth:
+            number = f"{100 * share:.0f}"
+            out.append(_text(x, y + bar - tall - 5, number, "val", text_anchor="middle"))
+    return _el("g", *out, class_=_role(model.role))
+
+
+def opinions_table(
+    models: Sequence[Opinion], *, caption: str, classes: Sequence[str] = "0123456789"
+) -> str:
+    """Every model's probabilities as a table: a row per model."""
+    body = [
+        Row(m.name, [percent(_share(m, k)) for k in range(len(classes))], m.role) for m in models
+    ]
+    return table(["Model", *classes], body, caption=caption)
+
+
+# ---------------------------------------------------------------- digits and losses
+
+
+def digit(pixels: Sequence[Sequence[float]], size: float, alt: str) -> str:
+    """A small picture from rows of brightness 0..1: ink on paper, so it follows the mode."""
+    tall, wide = len(pixels), max((len(row) for row in pixels), default=1)
+    out = []
+    for y, row in enumerate(pixels):
+        for x, value in enumerate(row):
+            strength = min(1.0, max(0.0, value)) if _is_number(value) else 0.0
+            if strength >= 0.01:
+                shade = {"fill": "var(--ink)", "fill_opacity": f"{strength:.2f}"}
+                out.append(_el("rect", x=x, y=y, width=1, height=1, **shade))
+    return _el(
+        "svg", *out, xmlns="http://www.w3.org/2000/svg", class_="digit", role="img",
+        aria_label=alt, viewBox=f"0 0 {wide} {max(1, tall)}", width=size,
+        height=size * tall / wide, shape_rendering="crispEdges",
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Term:
+    """One named part of the loss, step by step; `role` says whose voice it carries."""
+
+    role: str
+    name: str
+    values: Sequence[float | None]
+
+
+def losses(terms: Sequence[Term], *, width: float, total: int | None = None) -> str:
+    """A sparkline per term on one scale, since the terms add up, with its current value.
+
+    `total` is how many values a whole run has: the line then grows into room that waits for it.
+    """
+    known = [[v for v in t.values if _is_number(v)] for t in terms]
+    high = max((v for row in known for v in row), default=1.0) or 1.0
+    low = min(0.0, min((v for row in known for v in row), default=0.0))
+    room = max((_text_width(t.name, 13) for t in terms), default=0)
+    left, right = min(room + 8, 0.42 * width), width - 56
+    out, words = [], []
+    for i, term in enumerate(terms):
+        base = 36 * i + 30
+        last = next((v for v in reversed(term.values) if _is_number(v)), None)
+        now = ABSENT if last is None else _loss(last)
+        stride = (right - left) / max(1, (total or len(term.values)) - 1)
+        line = [
+            (left + stride * k, base - 24 * (v - low) / (high - low or 1))
+            for k, v in enumerate(term.values)
+            if _is_number(v)
+        ][:: -(-len(term.values) // 400) or 1]
+        out.append(_text(0, base - 8, _fit(term.name, left, 13)))
+        out.append(_line(left, base + 0.5, right, base + 0.5, "grid"))
+        if len(line) > 1:
+            stroke = {"fill": "none", "stroke": "var(--c)", "stroke_width": 2}
+            dash = DASH[_role(term.role)]
+            path = _el("path", d=_path(line), stroke_dasharray=dash, **stroke)
+            out.append(_el("g", path, class_=_role(term.role)))
+        out.append(_text(width, base - 8, now, "bold", text_anchor="end"))
+        words.append(f"{term.name} {now}")
+    return _svg(width, 36 * len(terms), "Loss now: " + (", ".join(words) or "none"), *out)
+
+
+def _loss(value: float) -> str:
+    return _plain(value, 2) if abs(value) < 100 else thousands(round(value))
+
+
+# ---------------------------------------------------------------- differences
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One run against the baseline, as fractions: each pair, their mean, the 95 % interval."""
+
+    role: str
+    name: str
+    pairs: Sequence[float]
+    mean: float
+    low: float
+    high: float
+    note: str = ""
+    verdict: str | None = None  # beats, loses or inconclusive, where a correction decides it
+
+    @property
+    def decided(self) -> str:
+        clear = "beats" if self.low > 0 else "loses" if self.high < 0 else "inconclusive"
+        return self.verdict or clear
+
+    @property
+    def words(self) -> str:
+        return f"{signed(self.mean)} points, 95{NARROW}% interval {interval(self.low, self.high)}"
+
+
+_CHIPS = {"beats": ("kd", "↑"), "loses": ("labels", "↓"), "inconclusive": ("muted", "≈")}
+
+
+def chip(verdict: str, text: str | None = None) -> str:
+    """BEATS, LOSES or INCONCLUSIVE with its sign: the word and the arrow carry it, not colour."""
+    role, arrow = _CHIPS.get(verdict.lower(), ("muted", "≈"))
+    return _el("span", f"{arrow} {escape(text or verdict.upper())}", class_=f"chip {role}")
+
+
+def limits(rows: Sequence[Difference]) -> tuple[float, float]:
+    """A common axis, in whole steps of five points or more, that holds every pair and zero."""
+    every = [v for r in rows for v in (*r.pairs, r.low, r.high) if _is_number(v)]
+    low, high = min([0.0, *every]), max([0.0, *every])
+    stride = max(0.05, _nice((high - low) / 5))
+    low, high = math.floor(low / stride + 1e-9), math.ceil(high / stride - 1e-9)
+    return low * stride, max(high, low + 1) * stride
+
+
+def spread(
+    row: Difference,
+    *,
+    width: float,
+    span: tuple[float, float] | None = None,
+    axis: bool = True,
+    height: float = 71,
+) -> str:
+    """A strip: each pair a dot, below it the mean as a tick on the interval's bar, zero in ink."""
+    low, high = span or limits([row])
+    x = _Scale(low, high, width)
+    ticks = _difference_ticks(low, high, width)
+    out = [_line(x(t), 0, x(t), height, "grid") for t in ticks if t and not axis]
+    out.append(_line(x(0), 0, x(0), height, "edge"))
+    out.append(_dots([x(p) for p in row.pairs if _is_number(p)], height))
+    if all(map(_is_number, (row.mean, row.low, row.high))):
+        y = height - 18
+        bar = _line(x(row.low), y, x(row.high), y, "", stroke="var(--c)", stroke_width=4)
+        out[-1] += bar + _line(
+            x(row.mean), y - 7, x(row.mean), y + 7, "", stroke="var(--c)", stroke_width=3
+        )
+    out[-1] = _el("g", out[-1], class_=_role(row.role))
+    if axis:
+        out.append(_line(0, height + 0.5, width, height + 0.5, "zero"))
+        out.append(_el("g", _tick_words(low, high, width), transform=f"translate(0,{height:g})"))
+    label = f"{row.name}: {row.words}, {len(row.pairs)} pairs."
+    return _svg(width, height + (26 if axis else 0), label, *out)
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """Points to pixels on a strip; what lies beyond its ends stays at the end."""
+
+    low: float
+    high: float
+    width: float
+
+    def __call__(self, value: float) -> float:
+        room = self.width - 32  # half a tick label on either side
+        inside = min(max(value, self.low), self.high)
+        return 16 + room * (inside - self.low) / (self.high - self.low)
+
+
+def _difference_ticks(low: float, high: float, width: float) -> list[float]:
+    stride = _nice(100 * (high - low) / max(2, min(6, width // 72)))
+    first = math.ceil(100 * low / stride - 1e-9)
+    return [k * stride / 100 for k in range(first, math.floor(100 * high / stride + 1e-9) + 1)]
+
+
+def _dots(xs: Sequence[float], height: float) -> str:
+    """Dots that would hide each other are stacked, in steps that always fit the strip."""
+    stacks: dict[int, int] = {}
+    for x in xs:
+        stacks[round(x / 8)] = stacks.get(round(x / 8), 0) + 1
+    step = min(9.0, (height - 42) / max(1, max(stacks.values(), default=1) - 1))
+    out = [
+        _el("circle", cx=8 * place, cy=height - 37 - k * step, r=4, fill="var(--c)",
+            fill_opacity="0.6")
+        for place, count in stacks.items()
+        for k in range(count)
+    ]  # fmt: skip
+    return "".join(out)
+
+
+def _tick_words(low: float, high: float, width: float) -> str:
+    x = _Scale(low, high, width)
+    ticks = _difference_ticks(low, high, width)
+    out = [_text(x(t), 18, signed(t, 0), "tick", text_anchor="middle") for t in ticks]
+    gap = x(ticks[1]) - x(ticks[0]) if len(ticks) > 1 else 0
+    if gap > 76 and ticks[0] < 0:
+        out.append(_text(x(0) - gap / 2, 18, "worse", "tick", text_anchor="middle"))
+    if gap > 76 and ticks[-1] > 0:
+        out.append(_text(x(0) + gap / 2, 18, "better", "tick", text_anchor="middle"))
+    return "".join(out)
+
+
+def differences(rows: Sequence[Difference], *, width: float) -> str:
+    """A strip per run on one axis, its name before it and its verdict behind it, as HTML."""
+    narrow = width < 860
+    plot = width if narrow else width - 216 - 232 - 48
+    span = limits(rows)
+    out = []
+    for row in rows:
+        numbers = f"{signed(row.mean)} ({interval(row.low, row.high)})"
+        small = numbers if narrow else row.note
+        name = _el("span", escape(row.name), _el("small", escape(small)))
+        strip = spread(row, width=plot, span=span, axis=False)
+        verdict = [chip(row.decided)]
+        if not narrow:
+            bold = f"<b>{signed(row.mean)}</b> ({interval(row.low, row.high)})"
+            verdict.append(_el("small", bold))
+        cells = _el("div", marker(row.role), name, class_="who")
+        cells += _el("div", strip, class_="plot") + _el("div", *verdict, class_="out")
+        out.append(_el("div", cells, class_="strip"))
+    ticks = _el("svg", _tick_words(*span, plot), class_="chart", width=plot, height=26,
+                aria_hidden="true")  # fmt: skip
+    blank = "" if narrow else "<div></div>"
+    out.append(_el("div", blank, _el("div", ticks, class_="plot"), blank, class_="strip axis"))
+    return _el("div", *out, class_="forest narrow" if narrow else "forest")
+
+
+# ---------------------------------------------------------------- confusions
+
+
+def confusion_difference(
+    change: Sequence[Sequence[float]],
+    *,
+    width: float,
+    classes: Sequence[str] = "0123456789",
+    picked: tuple[int, int] | None = None,
+) -> str:
+    """Which mistakes went away: baseline minus run, in images per student, true by read class.
+
+    Blue is fixed, orange is broken; each cell carries `data-cell="true,read"` for the page.
+    """
+    left, net = 26.0, 46.0 if width >= 400 else 34.0
+    cell = (width - left - net) / max(1, len(classes))
+    top = 40.0
+    apart_from = [v for i, r in enumerate(change) for j, v in enumerate(r) if i != j]
+    peak = max([4.0, *(abs(v) for v in apart_from if _is_number(v))])
+    out = [_text(0, 12, "is", "tick"), _text(left, 12, "read as", "tick")]
+    out.append(_text(width, 12, "net", "tick", text_anchor="end"))
+    for i, name in enumerate(classes):
+        short, y = _fit(name, cell, 13), top + cell * (i + 0.5) + 5
+        out.append(_text(6, y, short, "bold", text_anchor="middle"))
+        out.append(_text(left + cell * (i + 0.5), 32, short, "bold", text_anchor="middle"))
+        row = change[i] if i < len(change) else []
+        out += [_cell(left, top, cell, (i, j), v, peak) for j, v in enumerate(row)]
+        total = sum(v for j, v in enumerate(row) if j != i and _is_number(v))
+        kind = "soft" if abs(total) < 1 else ""
+        out.append(_text(width, y, _plain(total, 0), kind, text_anchor="end"))
+    if picked:
+        out.append(_ring(left + cell * picked[1], top + cell * picked[0], cell))
+    foot = top + cell * len(classes) + 16
+    return _svg(width, foot + 28, _mistakes(change, classes), *out, _key(left, foot, peak))
+
+
+def _strength(value: float, peak: float) -> str:
+    """Square root, so that a single image is still seen beside the largest change."""
+    return f"calc(var(--heat)*{min(1.0, math.sqrt(abs(value) / peak)):.2f})"
+
+
+def _cell(
+    left: float, top: float, cell: float, at: tuple[int, int], value: float, peak: float
+) -> str:
+    x, y = left + cell * at[1], top + cell * at[0]
+    if at[0] == at[1]:
+        slash = f"M{x + cell * 0.36:.1f},{y + cell * 0.36:.1f}l{cell * 0.28:.1f},{cell * 0.28:.1f}"
+        return _el("path", class_="zero", d=slash, stroke_width=1.5)
+    value = value if _is_number(value) else 0.0
+    role = "labels" if value < 0 else "kd"
+    fill = f"fill:var(--{role});fill-opacity:{_strength(value, peak)}"
+    box = {"x": x + 1, "y": y + 1, "width": cell - 2, "height": cell - 2, "rx": 2}
+    style = "fill:var(--sunken)" if abs(value) < 0.25 else fill
+    out = _el("rect", style=style, data_cell=f"{at[0]},{at[1]}", **box)
+    if abs(value) >= 0.95:
+        size = "font-size:12px" if cell < 30 else None
+        number = _plain(value, 0)
+        x, y = x + cell / 2, y + cell / 2 + 4.5
+        out += _text(x, y, number, text_anchor="middle", style=size, pointer_events="none")
+    return out
+
+
+def _ring(x: float, y: float, cell: float) -> str:
+    yellow = {"x": x - 2, "y": y - 2, "width": cell + 4, "height": cell + 4, "rx": 4}
+    edge = {"x": x - 4.5, "y": y - 4.5, "width": cell + 9, "height": cell + 9, "rx": 6}
+    inner = _el("rect", fill="none", stroke="var(--you)", stroke_width=4, **yellow)
+    return inner + _el("rect", class_="edge", fill="none", **edge)
+
+
+def _key(x: float, y: float, peak: float) -> str:
+    out = [_text(x, y + 12, "broken", "tick")]
+    x += 50
+    for part in (-0.15, -0.04, 0.04, 0.15, 0.43, 1.0):
+        role = "labels" if part < 0 else "kd"
+        style = f"fill:var(--{role});fill-opacity:{_strength(part * peak, peak)}"
+        out.append(_el("rect", style=style, x=x, y=y, width=20, height=16, rx=2))
+        x += 22
+    return "".join(out) + _text(x + 6, y + 12, "fixed by distillation", "tick")
+
+
+def _mistakes(change: Sequence[Sequence[float]], classes: Sequence[str]) -> str:
+    """The label: the net per class, and every change of at least one image."""
+    cells = [
+        (value, f"{classes[i]} read as {classes[j]} {_plain(value, 1)}")
+        for i, row in enumerate(change)
+        for j, value in enumerate(row)
+        if i != j and _is_number(value) and abs(value) >= 0.95
+    ]
+    ordered = [words for _, words in sorted(cells, key=lambda c: -abs(c[0]))]
+    listed = "; ".join(ordered) or "none of one image or more"
+    return f"Mistakes that went away (broken ones negative), in images per student: {listed}."
+
+
+# ---------------------------------------------------------------- reliability
+
+
+@dataclass(frozen=True)
+class Bin:
+    """Answers of like confidence: how sure they were, how often right, how many there are."""
+
+    confidence: float | None
+    accuracy: float | None
+    count: int
+
+
+def reliability(
+    bins: Sequence[Bin], *, width: float, role: str = "kd", name: str = "Student"
+) -> str:
+    """How often it is right when it is so sure; on the diagonal it is as right as it is sure."""
+    side = min(width - 60, 320)
+    frame = _Frame(width, side + 28 + 34, 40 + side, 1, 0, 1)
+    used = [b for b in bins if b.count and _is_number(b.confidence) and _is_number(b.accuracy)]
+    places = [(frame.x(b.confidence or 0), frame.y(b.accuracy or 0), b) for b in used]
+    out = [_text(0, 12, "Right, when it is this sure", "tick"), _square(frame)]
+    a, b = (frame.x(0), frame.y(0)), (frame.x(1), frame.y(1))
+    out.append(_line(*a, *b, "zero", stroke_width=1.5, stroke_dasharray="4 4"))
+    marks = []
+    for x, y, one in places:
+        on = frame.y(one.confidence or 0)
+        marks.append(_line(x, y, x, on, "", stroke="var(--c)", stroke_opacity="0.5"))
+    dash = DASH[_role(role)]
+    line = {"fill": "none", "stroke": "var(--c)", "stroke_width": 2.5, "stroke_dasharray": dash}
+    if len(places) > 1:
+        marks.append(_el("path", d=_path([p[:2] for p in places]), **line))
+    marks += [_mark(role, x, y, 4.5) for x, y, _ in places]
+    out.append(_el("g", *marks, class_=_role(role)))
+    out.append(_counts(frame, places, role))
+    words = [
+        f"{percent(b.confidence, 0)} sure, {percent(b.accuracy, 0)} right, {b.count} images"
+        for b in used
+    ]
+    return _svg(width, frame.height + 62, f"{name}: {'; '.join(words) or 'no answer yet'}.", *out)
+
+
+def _square(frame: _Frame) -> str:
+    out = []
+    for k in (0, 25, 50, 75, 100):
+        unit = f"{NARROW}%" if k == 100 else ""
+        y = round(frame.y(k / 100)) + 0.5
+        out.append(_line(frame.left, y, frame.right, y, "grid" if k else "zero"))
+        out.append(_text(frame.left - 8, y + 4, f"{k}{unit}", "tick", text_anchor="end"))
+        anchor = "start" if not k else "end" if k == 100 else "middle"
+        text = f"{k}{NARROW}% sure" if k == 100 else k
+        out.append(_text(frame.x(k / 100), frame.bottom + 18, text, "tick", text_anchor=anchor))
+    return "".join(out)
+
+
+def _counts(frame: _Frame, places: Sequence[tuple[float, float, Bin]], role: str) -> str:
+    """How many answers each point stands for; a number where it does not touch its neighbour."""
+    base, most = frame.height + 40, max((b.count for *_, b in places), default=1)
+    out = [_text(0, base - 8, "n", "tick"), _line(frame.left, base, frame.right, base, "grid")]
+    free = -math.inf
+    for x, _, one in sorted(places, key=lambda p: p[0]):
+        tall = max(1.0, 28 * one.count / most)
+        bar = {"x": x - 5, "y": base - tall, "width": 10, "height": tall}
+        out.append(_el("g", _el("rect", fill="var(--c)", **bar), class_=_role(role)))
+        number = thousands(one.count)
+        half = _text_width(number, 12) / 2
+        if x - half > free:
+            out.append(_text(x, base + 16, number, "tick", text_anchor="middle"))
+            free = x + half + 4
+    return "".join(out)
+
+
+# ---------------------------------------------------------------- tables
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row: its name, its cells as text, and the role whose marker stands before the name."""
+
+    name: str
+    cells: Sequence[str]
+    role: str | None = None
+    state: str = ""  # live tints the row, wait greys it
+
+
+def table(
+    columns: Sequence[str],
+    rows: Sequence[Row],
+    *,
+    caption: str,
+    note: str = "",
+    short: Sequence[int] = (0, 1, 2),
+) -> str:
+    """The numbers as a table; a phone shows the `short` columns, the rest on 'All columns'."""
+    marked = any(row.role for row in rows)
+    head = "".join(
+        _el("th", escape(c), scope="col", class_=_more(k, short)) for k, c in enumerate(columns)
+    )
+    body = "".join(_row(row, len(columns), short, marked) for row in rows)
+    small = _el("small", escape(note)) if note else ""
+    grid = _el(
+        "table",
+        _el("caption", escape(caption), small),
+        _el("thead", _el("tr", head)),
+        _el("tbody", body),
+    )
+    hidden = any(_more(k, short) for k in range(len(columns)))
+    reach = {"tabindex": 0, "role": "region", "aria_label": caption} if hidden else {}
+    rest = "<details><summary>All columns</summary></details>" if hidden else ""
+    return _el("div", _el("div", grid, class_="scroll", **reach), rest, class_="numbers")
+
+
+def _more(column: int, short: Sequence[int]) -> str | None:
+    return None if column in short else "more"
+
+
+def _row(row: Row, columns: int, short: Sequence[int], marked: bool) -> str:
+    sign = marker(row.role) if row.role else '<span class="blank"></span>' if marked else ""
+    first = _el("th", sign, escape(row.name), scope="row", class_="marked" if marked else None)
+    cells = [*row.cells, *[ABSENT] * (columns - 1 - len(row.cells))][: columns - 1]
+    rest = [_el("td", escape(c), class_=_more(k, short)) for k, c in enumerate(cells, 1)]
+    class_ = f"{_role(row.role) if row.role else ''} {row.state}".strip()
+    return _el("tr", first, *rest, class_=class_ or None)
+
+
+def data_table(content: str) -> str:
+    """The 'Data table' link under a figure, closed until somebody asks."""
+    return _el("details", "<summary>Data table</summary>", content, class_="data")
