@@ -8,7 +8,7 @@ in, per cent come out. Read from top to bottom: tokens, numbers, elements, then 
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeGuard
 
 # ---------------------------------------------------------------- tokens
@@ -78,14 +78,18 @@ font-variant-numeric:tabular-nums}
 .chart .edge{stroke:var(--ink);stroke-width:1.5px}
 .chart .name{font-weight:600;font-size:14px;fill:var(--ct)}
 .chart .val{fill:var(--ct);font-size:13px}
+.chart .aside{font-weight:400;font-size:13px;fill:var(--muted)}
 .chart .halo{paint-order:stroke;stroke:var(--paper,var(--bg));stroke-width:4px;
 stroke-linejoin:round}
 """
 )
 
-STYLE = (  # and what the HTML around it needs: tables, chips, rows of strips
+# And what the HTML around it needs: tables, chips, rows of strips. The impossible id outranks the
+# rules that a host page, such as Gradio's prose or a notebook, has for every table.
+STYLE = (
     PICTURE
-    + """.digit{background:var(--surface);border:1px solid var(--line);border-radius:4px;
+    + """body:not(#none){
+.digit{background:var(--surface);border:1px solid var(--line);border-radius:4px;
 box-sizing:border-box;display:block}
 .marker{display:inline-block;vertical-align:-3px;margin-right:8px;flex:none}
 .chip{display:inline-flex;align-items:center;gap:6px;height:28px;padding:0 10px;
@@ -137,7 +141,7 @@ text-underline-offset:4px;list-style:none}
 .numbers tbody th .marker,.numbers .blank{position:absolute;left:0;top:16px}
 .numbers .more{display:none}.numbers>details{display:block}
 .numbers:has(>details[open]) .more{display:table-cell}
-.numbers:has(>details[open]) :is(th,td){min-width:72px}}
+.numbers:has(>details[open]) :is(th,td){min-width:72px}}}
 """
 )
 
@@ -227,6 +231,11 @@ _UNSAFE |= {ord(c): f"&#{ord(c)};" for c in "${}`"}  # a template literal must n
 def escape(text: object) -> str:
     """Text as it may stand in SVG, HTML, an attribute or a JavaScript template."""
     return str(text).translate(_UNSAFE)
+
+
+def _name(text: str) -> str:
+    """A run's name in HTML: 'T = 8' stays on one line where the name has to break."""
+    return escape(text.replace(" = ", "\u00a0=\u00a0"))
 
 
 def _value(value: object) -> str:
@@ -504,7 +513,7 @@ def _frame(
 ) -> _Frame:
     """Room for the labels on the right, and height for all of them 38 px apart."""
     longest = max((_text_width(s.name) for s, _ in drawn), default=0)
-    margin = min(max(104.0, longest + 20), max(104.0, 0.28 * width))
+    margin = min(max(112.0, longest + 20), max(112.0, 0.28 * width))
     count = len(drawn) + sum(map(_is_number, extra))
     tall = max(height or (320 if width < 420 else 444), 62 + 38 * count)
     steps = [s.steps[-1] for s, _ in drawn if s.steps]
@@ -528,7 +537,7 @@ def _axes(frame: _Frame, title: str) -> str:
     below = frame.bottom + 18
     for k in range(int(frame.last / stride) + 1):
         x = frame.x(k * stride)
-        if x < frame.right - 62:
+        if x < frame.right - 78:
             anchor = "middle" if k else "start"
             out.append(_text(x, below, f"{k * stride:g}", "tick", text_anchor=anchor))
     end = f"step {frame.last:g}"
@@ -617,13 +626,22 @@ def _sentence(frame: _Frame, series: Series, points: list[_Point | None]) -> str
 def _note(frame: _Frame, note: Note) -> str:
     x, y = frame.x(note.step), frame.inside(note.value)
     ring = _el("circle", class_="edge", cx=x, cy=y, r=9, fill="none")
-    leader = _line(x + 7, y + 7, x + 22, y + 22, "edge")
-    return ring + leader + _text(x + 26, y + 32, note.text, "halo")
+    long = 26 + _text_width(note.text, 13)
+    side = -1 if x + long > frame.right + 12 and x > long else 1  # rather not among the labels
+    leader = _line(x + 7 * side, y + 7, x + 22 * side, y + 22, "edge")
+    anchor = "start" if side > 0 else "end"
+    return ring + leader + _text(x + 26 * side, y + 32, note.text, "halo", text_anchor=anchor)
 
 
 def _labels(frame: _Frame, labels: Sequence[_Label]) -> str:
-    """Markers at the ends, and the labels pushed apart with hairline leaders."""
+    """Markers at the ends, and the labels pushed apart with hairline leaders.
+
+    A few running curves carry theirs at the head; a crowd there would hide the curves, so it
+    stands in the margin.
+    """
     narrow = frame.width < 420
+    if sum(a.head for a in labels) > (1 if narrow else 4):
+        labels = [replace(a, head=False) for a in labels]
     targets = [a.y + (0 if not a.head else -33 if narrow else 13) for a in labels]
     places = apart(targets, 38, frame.top - 6, frame.bottom - 16)
     out = []
@@ -635,7 +653,8 @@ def _labels(frame: _Frame, labels: Sequence[_Label]) -> str:
             long = _text_width(max(label.name, label.value, key=len))
             if narrow and label.x - 6 - long > frame.left:
                 x, anchor, room = label.x - 6, "end", label.x - frame.left
-        if abs(y - target) > 5 or (label.head and x == edge):
+        far = abs(y - target) > (14 if label.head else 5)
+        if far or (label.x < frame.right and not label.head):
             tip = x - 2 if anchor == "start" else x + 2
             out.append(_line(label.x + (6 if tip > label.x else -6), label.y, tip, y, "zero"))
         out.append(_mark(label.role, label.x, label.y, 6 if label.role == "you" else 5))
@@ -765,7 +784,7 @@ def opinion_rows(
     column = (width - left) / max(1, len(classes))
     out = []
     for i, model in enumerate(models):
-        out.append(_model(model, i * row, classes, truth, (0.0 if narrow else bar, left)))
+        out.append(_model(model, i * row, classes, truth, (0.0 if narrow else bar, left or width)))
         out.append(_bars(model, (left, i * row + head, column, bar, top), truth))
         y = i * row + head + bar + 0.5
         out.append(_line(left, y, width, y, "zero"))
@@ -799,11 +818,10 @@ def _model(
         says += ", right" if best == truth else ", wrong"
     bar, left = place
     if not bar:
-        name = _text(20, y + 17, model.name, "name")
-        beside = 28 + _text_width(model.name)
-        return _el("g", _mark(model.role, 7, y + 12), name, class_=_role(model.role)) + _text(
-            beside, y + 17, says, "soft"
-        )
+        beside = _el("tspan", escape(says), class_="aside", dx=8)
+        short = _fit(model.name, left - 36 - _text_width(says, 13))
+        line = _el("text", escape(short), beside, class_="name", x=20, y=y + 17)
+        return _el("g", _mark(model.role, 7, y + 12), line, class_=_role(model.role))
     base = y + bar / 2 + 16
     short = _fit(model.name, left - 28)
     full = _el("title", escape(model.name)) if short != model.name else ""
@@ -1016,9 +1034,8 @@ def _tick_words(low: float, high: float, width: float) -> str:
     ticks = _difference_ticks(low, high, width)
     out = [_text(x(t), 18, signed(t, 0), "tick", text_anchor="middle") for t in ticks]
     gap = x(ticks[1]) - x(ticks[0]) if len(ticks) > 1 else 0
-    if gap > 76 and ticks[0] < 0:
+    if gap > 76 and ticks[0] < 0 < ticks[-1]:
         out.append(_text(x(0) - gap / 2, 18, "worse", "tick", text_anchor="middle"))
-    if gap > 76 and ticks[-1] > 0:
         out.append(_text(x(0) + gap / 2, 18, "better", "tick", text_anchor="middle"))
     return "".join(out)
 
@@ -1032,7 +1049,7 @@ def differences(rows: Sequence[Difference], *, width: float) -> str:
     for row in rows:
         numbers = f"{signed(row.mean)} ({interval(row.low, row.high)})"
         small = numbers if narrow else row.note
-        name = _el("span", escape(row.name), _el("small", escape(small)))
+        name = _el("span", _name(row.name), _el("small", escape(small)))
         strip = spread(row, width=plot, span=span, axis=False)
         verdict = [chip(row.decided)]
         if not narrow:
@@ -1190,7 +1207,7 @@ def _square(frame: _Frame) -> str:
         out.append(_line(frame.left, y, frame.right, y, "grid" if k else "zero"))
         out.append(_text(frame.left - 8, y + 4, f"{k}{unit}", "tick", text_anchor="end"))
         anchor = "start" if not k else "end" if k == 100 else "middle"
-        text = f"{k}{NARROW}% sure" if k == 100 else k
+        text = f"{k}{NARROW}% sure" if k == 100 else k if k < 75 else ""
         out.append(_text(frame.x(k / 100), frame.bottom + 18, text, "tick", text_anchor=anchor))
     return "".join(out)
 
@@ -1258,7 +1275,7 @@ def _more(column: int, short: Sequence[int]) -> str | None:
 
 def _row(row: Row, columns: int, short: Sequence[int], marked: bool) -> str:
     sign = marker(row.role) if row.role else '<span class="blank"></span>' if marked else ""
-    first = _el("th", sign, escape(row.name), scope="row", class_="marked" if marked else None)
+    first = _el("th", sign, _name(row.name), scope="row", class_="marked" if marked else None)
     cells = [*row.cells, *[ABSENT] * (columns - 1 - len(row.cells))][: columns - 1]
     rest = [_el("td", escape(c), class_=_more(k, short)) for k, c in enumerate(cells, 1)]
     class_ = f"{_role(row.role) if row.role else ''} {row.state}".strip()
