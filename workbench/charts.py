@@ -960,7 +960,7 @@ def limits(rows: Sequence[Difference]) -> tuple[float, float]:
     """A common axis, in whole steps of five points or more, that holds every pair and zero."""
     every = [v for r in rows for v in (*r.pairs, r.low, r.high) if _is_number(v)]
     low, high = min([0.0, *every]), max([0.0, *every])
-    stride = max(0.05, _nice((high - low) / 5))
+    stride = _nice(max(high - low, 0.25) / 5)
     low, high = math.floor(low / stride + 1e-9), math.ceil(high / stride - 1e-9)
     return low * stride, max(high, low + 1) * stride
 

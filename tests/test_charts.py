@@ -1,0 +1,439 @@
+"""Laws of every picture: valid, said in words, escaped, readable, and calm with missing data."""
+
+import math
+import re
+import time
+import xml.etree.ElementTree as ET
+
+import pytest
+
+from workbench import charts
+from workbench.charts import (
+    Bin,
+    Difference,
+    Note,
+    Opinion,
+    Row,
+    Series,
+    Term,
+    apart,
+    interval,
+    percent,
+    signed,
+    thousands,
+)
+from workbench.ui import theme
+
+EVIL = "<script>alert(1)</script>\"'&${hit(1)}{{x}}`\x00\ud800"
+STEPS = list(range(0, 305, 5))
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def rises(top, students=12, steps=STEPS):
+    return [[top - (top - 0.1) * math.exp(-t / (30 + i)) for t in steps] for i in range(students)]
+
+
+def series(n=2, students=12, length=61, state="finished", name=None):
+    steps = STEPS[:length]
+    roles = charts.roles([True] + [False] * 9)
+    return [
+        Series(roles[i], name or f"Run {i}", steps, rises(0.9 - i / 50, students, steps), state)
+        for i in range(n)
+    ]
+
+
+def opinion(name="Teacher", role="teacher", peak=0.64):
+    return Opinion(role, name, [(1 - peak) / 9] * 3 + [peak] + [(1 - peak) / 9] * 6)
+
+
+def difference(name="Distilled", pairs=(0.118, 0.104, 0.112)):
+    return Difference("kd", name, pairs, 0.1115, 0.1034, 0.1216, note="91.0 %")
+
+
+def pictures(width=544, name="Distilled, T = 8"):
+    """Every picture this module draws, with one name that somebody else wrote."""
+    runs = series(2, name=name)
+    terms = [Term("teacher", name, [3.0, 2.0, 1.25]), Term("labels", "labels", [None, math.nan])]
+    change = [[5.0 if (i, j) == (2, 3) else -1.2 * (i == 9) for j in range(10)] for i in range(10)]
+    bins = [Bin(0.55, 0.5, 20), Bin(0.95, 0.9, 300), Bin(None, None, 0)]
+    both = opinion(name), opinion(name, "kd", 0.4)
+    return {
+        "curves": charts.curves(
+            runs, width=width, teacher=0.975, you=0.86, title=name, note=Note(75, 0.8, name)
+        ),
+        "opinions": charts.opinions(*both, width=width, truth=3),
+        "opinion_rows": charts.opinion_rows([*both, Opinion("x", name, [])], width=width, truth=3),
+        "digit": charts.digit([[0.0, 0.5], [1.0, math.nan]], 64, name),
+        "losses": charts.losses(terms, width=width, total=10),
+        "spread": charts.spread(difference(name), width=width),
+        "confusion": charts.confusion_difference(change, width=width, picked=(2, 3)),
+        "reliability": charts.reliability(bins, width=width, name=name),
+    }
+
+
+def pages(width=544, name="Distilled, T = 8"):
+    """Every piece of HTML: the pictures among words."""
+    rows = [Row(name, [name, "80 %", name, name], "kd", "live"), Row("b", [])]
+    return {
+        "table": charts.table(["Run", name, "b", "c", "d"], rows, caption=name, note=name),
+        "curves_table": charts.curves_table(series(2, name=name), caption=name),
+        "opinions_table": charts.opinions_table([opinion(name)], caption=name),
+        "differences": charts.differences([difference(name), difference()], width=width),
+        "chip": charts.chip("beats", name),
+        "marker": charts.marker("kd"),
+        "data_table": charts.data_table("<p></p>"),
+    }
+
+
+NAMES = list(pictures())
+EVERYTHING = [*NAMES, *pages()]
+
+
+def everything(width=544, name="Distilled, T = 8"):
+    return pictures(width, name) | pages(width, name)
+
+
+# ---------------------------------------------------------------- laws of every picture
+
+
+@pytest.mark.parametrize("which", EVERYTHING)
+@pytest.mark.parametrize("width", [320, 350, 390, 544, 768, 1120])
+def test_is_valid_xml_without_nan_or_colour(which, width):
+    text = everything(width)[which]
+    ET.fromstring(text)
+    assert not re.search(r"\bnan\b|\binf\b|None", text)
+    assert not re.search(r"#[0-9A-Fa-f]{3,6}\b|rgb", text), "colours come from variables only"
+    assert ' id="' not in text, "ids collide when a picture is shown twice"
+
+
+@pytest.mark.parametrize("which", EVERYTHING)
+def test_escapes_names(which):
+    text = everything(name=EVIL)[which]
+    assert "<script" not in text and "${" not in text and "{{" not in text and "`" not in text
+    ET.fromstring(text)
+    text.encode()
+
+
+@pytest.mark.parametrize("which", NAMES)
+def test_is_an_image_with_a_label(which):
+    root = ET.fromstring(pictures()[which])
+    assert root.tag == SVG + "svg" and root.get("role") == "img"
+    assert len(root.get("aria-label", "")) > 5
+
+
+@pytest.mark.parametrize("which, numbers", [
+    ("curves", ["97.5", "86", "± 0.0", "Teacher", "step"]),
+    ("opinions", ["3: Distilled, T = 8 64", "40", "4"]),
+    ("opinion_rows", ["The answer is 3", "3 64", "3 40"]),
+    ("losses", ["1.25", "labels –"]),
+    ("spread", ["+11.2", "10.3 to 12.2", "3 pairs"]),
+    ("confusion", ["2 read as 3 5.0", "9 read as 0 −1.2"]),
+    ("reliability", ["55", "50", "20 images", "95", "300 images"]),
+])  # fmt: skip
+def test_label_states_the_numbers(which, numbers):
+    label = ET.fromstring(pictures()[which]).get("aria-label", "")
+    for number in numbers:
+        assert number in label, label
+
+
+@pytest.mark.parametrize("which", NAMES)
+def test_width_is_the_given_one(which):
+    if which != "digit":
+        assert float(ET.fromstring(pictures(390)[which]).get("width")) == 390
+
+
+def test_smallest_text_is_12_px():
+    sizes = re.findall(r"font(?:-size)?:[^;}\"]*?(\d+)px", theme.CSS + "".join(
+        everything(320).values()
+    ))  # fmt: skip
+    assert sizes and min(map(int, sizes)) >= 12
+
+
+# ---------------------------------------------------------------- numbers
+
+
+def test_numbers_are_typeset():
+    assert percent(0.91) == "91.0\u202f%"
+    assert percent(None) == percent(math.nan) == percent(math.inf) == "–"
+    assert signed(0.112) == "+11.2" and signed(-0.066) == "−6.6"
+    assert signed(0.0) == signed(-0.0001) == "0.0" and signed(None) == "–"
+    assert thousands(85002) == "85\u202f002" and thousands(-1210) == "−1\u202f210"
+    assert charts.percent_sd([0.9, 0.92, None]) == "91.0\u202f% ± 1.4"
+    assert charts.percent_sd([0.9]) == "90.0\u202f%" and charts.percent_sd([None]) == "–"
+
+
+def test_interval_rounds_outwards():
+    assert interval(0.103, 0.122) == "10.3 to 12.2"  # 0.103 * 100 is 10.299999…
+    assert interval(0.1031, 0.1211) == "10.3 to 12.2"
+    assert interval(-0.00001, 0.008) == "−0.1 to 0.8", "an interval that holds zero must show it"
+    assert interval(-0.0781, -0.0001) == "−7.9 to 0.0"
+    assert interval(math.nan, 1) == "–"
+    for k in range(-400, 400, 7):
+        low, high = k / 1000 + 0.0003, k / 1000 + 0.0213
+        shown = interval(low, high).replace("−", "-").split(" to ")
+        assert float(shown[0]) <= 100 * low and float(shown[1]) >= 100 * high
+
+
+def test_mean_and_sample_standard_deviation():
+    assert charts.mean_sd([1.0, 3.0]) == (2.0, pytest.approx(math.sqrt(2)), 2)
+    assert charts.mean_sd([None, math.nan]) is None
+
+
+# ---------------------------------------------------------------- labels
+
+
+@pytest.mark.parametrize("targets", [
+    [100.0] * 9, [30.0, 31.0, 200.0, 201.0], [250.0, 20.0, 22.0], [], [5.0], [-50.0, 400.0],
+])  # fmt: skip
+def test_apart_keeps_gap_order_and_bounds(targets):
+    places = apart(targets, 38, 22, 394)
+    ordered = [p for _, p in sorted(zip(targets, places, strict=True))]
+    assert all(b - a >= 38 - 1e-9 for a, b in zip(ordered, ordered[1:], strict=False))
+    assert all(22 - 1e-9 <= p <= 394 + 1e-9 for p in places)
+
+
+def test_apart_leaves_free_labels_alone_and_opens_crowds_evenly():
+    assert apart([50.0, 100.0, 300.0], 38, 0, 400) == [50.0, 100.0, 300.0]
+    assert apart([100.0, 100.0], 38, 0, 400) == [81.0, 119.0]
+
+
+def labels(svg):
+    names = [t for t in ET.fromstring(svg).iter(SVG + "text") if "name" in t.get("class", "")]
+    return sorted((float(t.get("y")), t.text) for t in names)
+
+
+@pytest.mark.parametrize("width", [320, 350, 544])
+@pytest.mark.parametrize("count", [1, 2, 4, 8])
+@pytest.mark.parametrize("length, state", [(61, "finished"), (3, "running"), (30, "running")])
+def test_labels_on_curves_do_not_touch(width, count, length, state):
+    runs = series(count, length=length, state=state)
+    svg = charts.curves(runs, width=width, teacher=0.975, you=0.9, last_step=300)
+    ys = [y for y, _ in labels(svg)]
+    assert len(ys) == count + 2
+    assert all(b - a >= 38 - 0.11 for a, b in zip(ys, ys[1:], strict=False))
+    assert ys[-1] + 17 < float(ET.fromstring(svg).get("height")) - 20
+
+
+# ---------------------------------------------------------------- curves
+
+
+def test_axes_do_not_move_while_a_run_grows():
+    def ticks(length):
+        svg = charts.curves(series(2, length=length, state="running"), width=544, last_step=300)
+        found = ET.fromstring(svg).iter(SVG + "text")
+        return [(t.text, t.get("x"), t.get("y")) for t in found if t.get("class") == "tick"]
+
+    assert ticks(2) == ticks(30) == ticks(61)
+    words = [text for text, *_ in ticks(2)]
+    assert "50" in words and "100\u202f%" in words and "step 300" in words
+
+
+def test_every_role_has_its_own_dash_and_marker():
+    assert len(set(charts.DASH.values())) == len(charts.DASH)
+    shapes = {re.sub(r'class="\w+"', "", charts.marker(role)) for role in charts.DASH}
+    assert len(shapes) == len(charts.DASH)
+    text = charts.curves(series(4), width=544)
+    assert all(f'stroke-dasharray="{charts.DASH[r]}"' in text for r in ("labels", "kd", "third"))
+
+
+def test_thin_students_up_to_two_series_only():
+    assert charts.curves(series(2), width=544).count("var(--thin)") == 24
+    assert "var(--thin)" not in charts.curves(series(3), width=544)
+
+
+@pytest.mark.parametrize("values", [
+    [], [[]], [[None, None, None]], [[0.9]], [[0.9, None, 0.91]], [[math.nan, math.inf, 0.8]],
+    [[0.5, 0.6, 0.7], [None, None, None]], [[0.05, 0.06, 0.04], [0.05, 0.06]],
+])  # fmt: skip
+def test_missing_values_are_skipped(values):
+    run = Series("kd", "Broken", [0, 5, 10], values, "failed")
+    for width in (320, 544):
+        text = charts.curves([run], width=width, last_step=300)
+        ET.fromstring(text)
+        assert "nan" not in text and "inf" not in text
+    ET.fromstring(charts.curves_table([run], caption="x"))
+
+
+def test_a_gap_in_the_data_is_a_gap_in_the_line():
+    run = Series("kd", "Gap", [0, 5, 10, 15, 20], [[0.6, 0.7, None, 0.8, 0.9]])
+    means = re.findall(r'd="([^"]*)"[^>]*stroke-width="2.5"|stroke-width="2.5"[^>]*d="([^"]*)"',
+                       charts.curves([run], width=544))  # fmt: skip
+    assert "".join(means[0]).count("M") == 2
+
+
+def test_no_band_around_one_student_and_nothing_without_series():
+    assert "var(--band)" not in charts.curves(series(1, students=1), width=544)
+    empty = charts.curves([], width=320, teacher=0.975, last_step=300)
+    assert "97.5" in ET.fromstring(empty).get("aria-label")
+    ET.fromstring(charts.curves([], width=320))
+    ET.fromstring(charts.curves([Series("kd", "None yet", [], [])], width=320))
+
+
+def test_states_are_words_and_queued_is_pale():
+    label = ET.fromstring(charts.curves(
+        [Series("kd", "A", [0, 96], [[0.5, 0.8]], "stopped")], width=544, last_step=200
+    )).get("aria-label")  # fmt: skip
+    assert "A, stopped at step 96: 80.0" in label
+    assert 'opacity="0.5"' in charts.curves(series(1, state="queued"), width=544)
+
+
+def test_long_lines_are_thinned_and_keep_their_end():
+    steps = list(range(5000))
+    run = Series("kd", "Long", steps, [[0.6 + t / 20000 for t in steps]])
+    text = charts.curves([run], width=544)
+    assert max(d.count("L") for d in re.findall(r' d="([^"]*)"', text)) <= 800  # a band has two
+    assert percent(run.values[0][-1]) in text
+
+
+def test_a_long_name_is_shortened_but_said():
+    name = "Distilled with a name that no margin has room for"
+    text = charts.curves([Series("kd", name, STEPS, rises(0.9))], width=350)
+    assert "…" in text and f"<title>{name}</title>" in text and name in text
+
+
+def test_is_quick_enough_for_ten_updates_a_second():
+    runs = series(4)
+    spent = []
+    for _ in range(15):
+        start = time.perf_counter()
+        charts.curves(runs, width=544, teacher=0.975)
+        spent.append(time.perf_counter() - start)
+    assert min(spent) < 0.01
+
+
+# ---------------------------------------------------------------- the other pictures
+
+
+def test_opinion_rows_shows_every_model_and_whether_it_is_right():
+    models = [opinion(), opinion("A", "labels"), Opinion("kd", "B", [1.0] + [0.0] * 9),
+              Opinion("third", "C", [])]  # fmt: skip
+    for width in (320, 560, 900):
+        text = charts.opinion_rows(models, width=width, truth=3)
+        assert text.count("says 3, right") == 2 and "says 0, wrong" in text
+        assert "no answer yet" in text
+    ET.fromstring(charts.opinion_rows([], width=320))
+
+
+def test_digit_has_one_square_per_inked_pixel():
+    root = ET.fromstring(charts.digit([[0, 1, 0.5], [2, -1, 0]], 30, "a 3"))
+    assert root.get("viewBox") == "0 0 3 2" and root.get("height") == "20"
+    assert len(root) == 3 and root.get("aria-label") == "a 3"
+    ET.fromstring(charts.digit([], 30, "nothing"))
+
+
+def test_verdicts_and_limits():
+    clear = Difference("kd", "a", [0.1], 0.1, 0.05, 0.15)
+    assert clear.decided == "beats"
+    assert Difference("kd", "a", [], -0.1, -0.2, -0.01).decided == "loses"
+    assert Difference("kd", "a", [], 0.1, -0.01, 0.2).decided == "inconclusive"
+    assert Difference("kd", "a", [], 0.1, 0.01, 0.2, verdict="inconclusive").decided != "beats"
+    assert "↑ BEATS" in charts.chip("beats") and "≈" in charts.chip("inconclusive")
+    assert charts.limits([clear]) == pytest.approx((0, 0.15))
+    assert charts.limits([]) == pytest.approx((0, 0.05))
+
+
+@pytest.mark.parametrize("pairs", [[], [0.0] * 40, [-0.9, 0.95], [0.001, math.nan]])
+def test_spread_holds_any_pairs(pairs):
+    row = Difference("kd", "a", pairs, 0.0, -0.01, 0.01)
+    for width in (272, 600):
+        root = ET.fromstring(charts.spread(row, width=width))
+        ys = [float(c.get("cy")) for c in root.iter(SVG + "circle")]
+        assert all(0 < y < 71 for y in ys)
+        assert len(ys) == sum(map(math.isfinite, pairs))
+
+
+def test_confusion_shows_numbers_from_one_and_the_net():
+    change = [[0.0] * 3 for _ in range(3)]
+    change[0][1], change[0][2], change[1][0], change[1][1] = 4.2, -1.0, 0.5, 99.0
+    root = ET.fromstring(charts.confusion_difference(change, width=350, classes="abc"))
+    words = [t.text for t in root.iter(SVG + "text")]
+    assert "4" in words and "−1" in words and "99" not in words
+    assert words.count("3") == 1, "net of the first row: 4.2 − 1.0"
+    assert [r.get("data-cell") for r in root.iter(SVG + "rect")][:1] == ["0,1"]
+
+
+def test_roles_are_given_in_order_and_focus_borrows_third():
+    assert charts.roles([True, False, False, False]) == ["labels", "kd", "third", "fourth"]
+    assert charts.roles([False, True, False]) == ["kd", "labels", "third"]
+    six = charts.roles([True] + [False] * 5, focus=5)
+    assert six == ["labels", "kd", "muted", "fourth", "muted", "third"]
+
+
+def test_table_has_scopes_and_hides_columns_on_a_phone():
+    rows = [Row("A", ["1", "2", "3"], "kd"), Row("B", ["1"])]
+    root = ET.fromstring(charts.table(["Run", "x", "y", "z"], rows, caption="All numbers"))
+    assert [h.get("scope") for h in root.iter("th")] == ["col"] * 4 + ["row"] * 2
+    assert root.find(".//caption").text == "All numbers"
+    assert [d.text for d in root.iter("td")] == ["1", "2", "3", "1", "–", "–"]
+    assert [d.get("class") for d in root.iter("td")][:3] == [None, None, "more"]
+    assert root.find("./details/summary").text == "All columns"
+    assert "details" not in charts.table(["Run", "x"], rows, caption="few")
+
+
+def test_standalone_carries_its_style():
+    for dark in (False, True):
+        root = ET.fromstring(charts.standalone(pictures()["curves"], dark))
+        assert "--kd:#0072B2" in root.find(SVG + "style").text
+        assert ("dark" in root.get("class")) == dark
+
+
+# ---------------------------------------------------------------- tokens and theme
+
+
+def luminance(colour):
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    r, g, b = (p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b
+
+
+def contrast(a, b):
+    high, low = sorted((luminance(a), luminance(b)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+TEXTS = ("ink", "muted", "teacher-text", "labels-text", "kd-text", "third-text", "fourth-text",
+         "fail")  # fmt: skip
+MARKS = ("teacher", "labels", "kd", "third", "fourth", "rule")
+
+
+@pytest.mark.parametrize("mode", [0, 1])
+def test_contrast(mode):
+    colour = {name: pair[mode] for name, pair in charts.TOKENS.items()}
+    for ground in ("bg", "surface"):
+        for name in TEXTS:
+            assert contrast(colour[name], colour[ground]) >= 4.5, (name, ground)
+        for name in MARKS:
+            assert contrast(colour[name], colour[ground]) >= 3, (name, ground)
+    assert contrast(colour["you"], colour["you-edge"]) >= 3
+    assert contrast(colour["bg"], colour["ink"]) >= 4.5, "the primary button's text"
+
+
+@pytest.mark.parametrize("mode", [0, 1])
+@pytest.mark.parametrize("role", ["kd", "labels"])
+def test_ink_is_readable_on_the_strongest_cell(mode, role):
+    share = float(charts.TOKENS["heat"][mode])
+    over, under = charts.TOKENS[role][mode], charts.TOKENS["bg"][mode]
+    mixed = "#" + "".join(
+        f"{round(share * int(over[i : i + 2], 16) + (1 - share) * int(under[i : i + 2], 16)):02X}"
+        for i in (1, 3, 5)
+    )
+    assert contrast(charts.TOKENS["ink"][mode], mixed) >= 4.5
+
+
+def test_style_is_balanced_and_used():
+    for css in (charts.PICTURE, charts.STYLE, theme.CSS):
+        assert css.count("{") == css.count("}")
+        assert "</" not in css
+    assert theme.HEAD.startswith("<style>") and charts.STYLE in theme.CSS
+    assert set(re.findall(r"var\(--([\w-]+)", charts.PICTURE)) <= {
+        *charts.TOKENS, "serif", "sans", "c", "ct", "paper",
+    }  # fmt: skip
+
+
+def test_theme_carries_the_tokens_in_both_modes():
+    wanted = theme.variables()
+    assert wanted["body_text_color"] == "#1B1D21" and wanted["body_text_color_dark"] == "#ECEBE7"
+    assert wanted["color_accent"].startswith("*"), "no dark twin: a hex hides the chosen tab"
+    pytest.importorskip("gradio")
+    made = theme.THEME
+    assert all(getattr(made, name) == value for name, value in wanted.items())
