@@ -1,0 +1,24 @@
+"""Measures of a student: quality, calibration, fidelity, cost, and verdicts on differences.
+
+Pure functions: logits and labels in, numbers out. Nothing here trains, draws or touches disk.
+"""
+
+from workbench.evaluation.quality import (
+    accuracies,
+    accuracy,
+    brier,
+    confusion,
+    confusion_difference,
+    nll,
+    per_class_recall,
+)
+
+__all__ = [
+    "accuracies",
+    "accuracy",
+    "brier",
+    "confusion",
+    "confusion_difference",
+    "nll",
+    "per_class_recall",
+]
