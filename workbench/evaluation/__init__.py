@@ -3,6 +3,7 @@
 Pure functions: logits and labels in, numbers out. Nothing here trains, draws or touches disk.
 """
 
+from workbench.evaluation.calibration import Bin, ece, reliability
 from workbench.evaluation.quality import (
     accuracies,
     accuracy,
@@ -14,11 +15,14 @@ from workbench.evaluation.quality import (
 )
 
 __all__ = [
+    "Bin",
     "accuracies",
     "accuracy",
     "brier",
     "confusion",
     "confusion_difference",
+    "ece",
     "nll",
     "per_class_recall",
+    "reliability",
 ]
