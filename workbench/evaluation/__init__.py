@@ -4,6 +4,7 @@ Pure functions: logits and labels in, numbers out. Nothing here trains, draws or
 """
 
 from workbench.evaluation.calibration import Bin, ece, reliability
+from workbench.evaluation.fidelity import Venn, agreement, kl_to_teacher, repeated_errors, venn
 from workbench.evaluation.quality import (
     accuracies,
     accuracy,
@@ -16,13 +17,18 @@ from workbench.evaluation.quality import (
 
 __all__ = [
     "Bin",
+    "Venn",
     "accuracies",
     "accuracy",
+    "agreement",
     "brier",
     "confusion",
     "confusion_difference",
     "ece",
+    "kl_to_teacher",
     "nll",
     "per_class_recall",
     "reliability",
+    "repeated_errors",
+    "venn",
 ]
