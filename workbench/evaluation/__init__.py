@@ -4,6 +4,7 @@ Pure functions: logits and labels in, numbers out. Nothing here trains, draws or
 """
 
 from workbench.evaluation.calibration import Bin, ece, reliability
+from workbench.evaluation.cost import Latency, flops, latency, parameters, weight_bytes
 from workbench.evaluation.fidelity import Venn, agreement, kl_to_teacher, repeated_errors, venn
 from workbench.evaluation.quality import (
     accuracies,
@@ -17,6 +18,7 @@ from workbench.evaluation.quality import (
 
 __all__ = [
     "Bin",
+    "Latency",
     "Venn",
     "accuracies",
     "accuracy",
@@ -25,10 +27,14 @@ __all__ = [
     "confusion",
     "confusion_difference",
     "ece",
+    "flops",
     "kl_to_teacher",
+    "latency",
     "nll",
+    "parameters",
     "per_class_recall",
     "reliability",
     "repeated_errors",
     "venn",
+    "weight_bytes",
 ]
