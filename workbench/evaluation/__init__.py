@@ -15,11 +15,15 @@ from workbench.evaluation.quality import (
     nll,
     per_class_recall,
 )
+from workbench.evaluation.verdict import Scores, Summary, Verdict, summary, verdict, verdicts
 
 __all__ = [
     "Bin",
     "Latency",
+    "Scores",
+    "Summary",
     "Venn",
+    "Verdict",
     "accuracies",
     "accuracy",
     "agreement",
@@ -35,6 +39,9 @@ __all__ = [
     "per_class_recall",
     "reliability",
     "repeated_errors",
+    "summary",
     "venn",
+    "verdict",
+    "verdicts",
     "weight_bytes",
 ]
