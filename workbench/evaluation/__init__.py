@@ -15,6 +15,7 @@ from workbench.evaluation.quality import (
     nll,
     per_class_recall,
 )
+from workbench.evaluation.report import aggregate, report, reports
 from workbench.evaluation.verdict import Scores, Summary, Verdict, summary, verdict, verdicts
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "Verdict",
     "accuracies",
     "accuracy",
+    "aggregate",
     "agreement",
     "brier",
     "confusion",
@@ -39,6 +41,8 @@ __all__ = [
     "per_class_recall",
     "reliability",
     "repeated_errors",
+    "report",
+    "reports",
     "summary",
     "venn",
     "verdict",
