@@ -67,7 +67,7 @@ _NATIVE = """
 font-variant-numeric:tabular-nums}
 .gradio-container .main.fillable{padding:0 0 24px!important;max-width:none!important}
 .prose.prose.prose *{color:inherit}
-.form{gap:16px!important;background:none!important;border:0!important}
+.form{gap:16px!important;overflow:visible!important;background:none!important;border:0!important}
 .container>.wrap{border-color:var(--rule)!important}
 .block{overflow:visible!important}
 .block .html-container{padding:0!important}
@@ -99,6 +99,16 @@ input[type=range]::-moz-range-thumb{background:var(--ink);width:18px;height:18px
 box-shadow:0 0 0 3px var(--bg)}
 :focus-visible{outline:2px solid var(--ink)!important;outline-offset:3px!important;
 box-shadow:0 0 0 3px var(--you)!important}
+input[type=range]:focus-visible,.container>.wrap input:focus-visible{outline:0!important;
+box-shadow:none!important}
+input[type=range]:focus-visible::-webkit-slider-thumb{
+box-shadow:0 0 0 3px var(--you),0 0 0 5px var(--ink)!important}
+input[type=range]:focus-visible::-moz-range-thumb{
+box-shadow:0 0 0 3px var(--you),0 0 0 5px var(--ink)!important}
+.container>.wrap:has(input:focus-visible){outline:2px solid var(--ink)!important;
+outline-offset:3px;box-shadow:0 0 0 3px var(--you)!important}
+.options.options{background:var(--surface)!important;border:1px solid var(--rule)!important;
+border-radius:8px!important}
 """
 
 _PARTS = """body:not(#none){
