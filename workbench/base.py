@@ -1,0 +1,477 @@
+"""The nouns everything is built from: Knob, Outputs, Batch, Method, and the registry of files."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import importlib
+import math
+import numbers
+import pkgutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Any, ClassVar, Self, TypeVar, cast
+
+import torch
+from torch import Tensor, nn
+
+T = TypeVar("T")
+M = TypeVar("M", bound="Method")
+
+
+class BadInput(ValueError):
+    """What a user gave cannot be used: the message names field, value and expectation."""
+
+
+class Trouble(RuntimeError):
+    """This machine is not in order (disk, port, folder): one sentence, with the remedy."""
+
+
+class NoSuchName(BadInput, KeyError):
+    """A name that no registry holds; also a KeyError, so that a registry stays a Mapping."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+def unknown(kind: str, name: object, known: Sequence[str]) -> NoSuchName:
+    """The error for a name nobody knows, with the nearest one that somebody does."""
+    near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return NoSuchName(f"{kind} {name!r} is not known: expected one of {', '.join(known)}{hint}")
+
+
+# ---------------------------------------------------------------------------------- knobs
+
+
+@dataclass(frozen=True)
+class Knob:
+    """A hyper-parameter that knows everything a slider, a flag, a table row and a check need.
+
+    `low` and `high` bound what is accepted (inclusive); `slider` is the range worth playing
+    with. Kinds: float, int, choice, classes (a tuple of class numbers), pairs (of layer names).
+    """
+
+    name: str
+    kind: str
+    default: Any
+    low: float | None = None
+    high: float | None = None
+    slider: tuple[float, float] | None = None
+    choices: tuple[str, ...] | None = None
+    scale: str = "linear"
+    meaning: str = ""
+    title: str = ""
+    symbol: str = ""
+
+    def expectation(self) -> str:
+        """What this knob accepts, in words."""
+        if self.kind == "choice":
+            return f"one of {', '.join(self.choices or ())}"
+        if self.kind == "pairs":
+            return "pairs of layer names, student:teacher"
+        bounds = f"[{_plain(self.low)}, {_plain(self.high)}]"
+        if self.kind == "classes":
+            return f"different class numbers in {bounds}"
+        return f"{'a whole number' if self.kind == 'int' else 'a value'} in {bounds}"
+
+    def check(self, owner: str, value: object) -> Any:
+        """The value in its own type, or `BadInput` naming field, value and expectation."""
+        try:
+            return _CHECKS[self.kind](self, value)
+        except (TypeError, ValueError, OverflowError):
+            shown = _shorten(value)
+            raise BadInput(
+                f"{owner}({self.name}={shown}): expected {self.expectation()} ({self.meaning})"
+            ) from None
+
+    def parse(self, owner: str, text: str) -> Any:
+        """The value that a command line's text means."""
+        try:
+            if self.kind == "float":
+                return self.check(owner, float(text))
+            if self.kind == "int":
+                return self.check(owner, int(text) if text.lstrip("+-").isdigit() else float(text))
+            if self.kind == "classes":
+                parts = [part for part in text.replace("+", ",").split(",") if part.strip()]
+                return self.check(owner, tuple(int(part) for part in parts))
+            if self.kind == "pairs":
+                pairs = [tuple(pair.split(":")) for pair in text.split("+") if pair]
+                return self.check(owner, tuple(pairs))
+        except BadInput:
+            raise
+        except ValueError:
+            return self.check(owner, text)
+        return self.check(owner, text)
+
+    def describe(self) -> dict[str, Any]:
+        """Plain data for `python -m workbench list --json`."""
+        return {
+            "kind": self.kind,
+            "default": list(self.default) if isinstance(self.default, tuple) else self.default,
+            "low": self.low,
+            "high": self.high,
+            "slider": list(self.slider) if self.slider else None,
+            "choices": list(self.choices) if self.choices else None,
+            "scale": self.scale,
+            "meaning": self.meaning,
+        }
+
+
+def _plain(number: float | None) -> str:
+    return "…" if number is None else f"{number:g}".replace("e+0", "e")
+
+
+def _shorten(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "…"
+
+
+def _number(knob: Knob, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError
+    if (knob.low is not None and number < knob.low) or (
+        knob.high is not None and number > knob.high
+    ):
+        raise ValueError
+    return number
+
+
+def _whole(knob: Knob, value: object) -> int:
+    number = _number(knob, value)
+    if not number.is_integer():
+        raise ValueError
+    return int(cast(Any, value))
+
+
+def _choice(knob: Knob, value: object) -> str:
+    if not isinstance(value, str) or value not in (knob.choices or ()):
+        raise ValueError
+    return value
+
+
+def _classes(knob: Knob, value: object) -> tuple[int, ...]:
+    if isinstance(value, (str, bytes)) or not isinstance(value, Sequence):
+        raise TypeError
+    numbers_ = tuple(_whole(knob, item) for item in value)
+    if len(set(numbers_)) != len(numbers_):
+        raise ValueError
+    return tuple(sorted(numbers_))
+
+
+def _pairs(knob: Knob, value: object) -> tuple[tuple[str, str], ...]:
+    if isinstance(value, (str, bytes)) or not isinstance(value, Sequence):
+        raise TypeError
+    pairs = tuple(tuple(item) for item in value)
+    if any(len(p) != 2 or not all(isinstance(s, str) and s for s in p) for p in pairs):
+        raise ValueError
+    return cast(tuple[tuple[str, str], ...], pairs)
+
+
+_CHECKS: dict[str, Callable[[Knob, object], Any]] = {
+    "float": _number,
+    "int": _whole,
+    "choice": _choice,
+    "classes": _classes,
+    "pairs": _pairs,
+}
+
+
+def knob(
+    default: Any,
+    *,
+    meaning: str,
+    accepts: tuple[float, float] | None = None,
+    slider: tuple[float, float] | None = None,
+    choices: tuple[str, ...] | None = None,
+    kind: str | None = None,
+    scale: str = "linear",
+    title: str = "",
+    symbol: str = "",
+) -> Any:
+    """Declare a dataclass field that is a knob; its kind follows from the default."""
+    kind = kind or {float: "float", int: "int", str: "choice"}[type(default)]
+    low, high = accepts or (None, None)
+    made = Knob("", kind, default, low, high, slider, choices, scale, meaning, title, symbol)
+    return field(default=default, metadata={"knob": made})
+
+
+class Knobbed:
+    """A frozen dataclass whose fields are (mostly) knobs: names and values are checked."""
+
+    def __new__(cls, *args: object, **values: object) -> Self:
+        names = [f.name for f in dataclasses.fields(cast(Any, cls)) if f.init]
+        for name in values:
+            if name not in names:
+                raise unknown(f"{cls.__name__}: knob", name, names)
+            if name in names[: len(args)]:
+                raise BadInput(f"{cls.__name__}({name}=…): given twice, expected once")
+        if len(args) > len(names):
+            raise BadInput(f"{cls.__name__}: {len(args)} values for {len(names)} knobs")
+        return super().__new__(cls)
+
+    def __post_init__(self) -> None:
+        for name, made in self.knobs().items():
+            checked = made.check(type(self).__name__, getattr(self, name))
+            object.__setattr__(self, name, checked)
+
+    @classmethod
+    def knobs(cls) -> dict[str, Knob]:
+        """The knobs by name, in the order of declaration."""
+        found: dict[str, Knob] = {}
+        for f in dataclasses.fields(cast(Any, cls)):
+            if "knob" in f.metadata:
+                made = cast(Knob, f.metadata["knob"])
+                title = made.title or f.name.replace("_", " ").capitalize()
+                found[f.name] = dataclasses.replace(made, name=f.name, title=title)
+        return found
+
+    def values(self) -> dict[str, Any]:
+        """Every knob's value by name."""
+        return {name: getattr(self, name) for name in self.knobs()}
+
+    def changed(self) -> dict[str, Any]:
+        """The knobs that differ from their defaults, as JSON-able values."""
+        different = {
+            name: getattr(self, name)
+            for name, made in self.knobs().items()
+            if getattr(self, name) != made.default
+        }
+        return {k: _listed(v) if isinstance(v, tuple) else v for k, v in different.items()}
+
+    @classmethod
+    def key(cls) -> str:
+        """The name in the registry: the file's, with - for _."""
+        return cls.__module__.rsplit(".", 1)[-1].replace("_", "-")
+
+    def spec(self) -> str:
+        """The command line's word for this: `kd:temperature=8,alpha=1`."""
+        parts = [f"{k}={_word(v)}" for k, v in self.changed().items()]
+        return self.key() + (":" + ",".join(parts) if parts else "")
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """The inverse of `spec` for what follows the colon: `temperature=8,alpha=1`."""
+        knobs, given = cls.knobs(), {}
+        for part in filter(None, text.split(",")):
+            name, equals, value = part.partition("=")
+            name = name.strip().replace("-", "_")
+            if not equals:
+                raise BadInput(f"{cls.__name__}: {part!r} is not name=value")
+            if name not in knobs:
+                raise unknown(f"{cls.__name__}: knob", name, list(knobs))
+            if name in given:
+                raise BadInput(f"{cls.__name__}({name}=…): given twice, expected once")
+            given[name] = knobs[name].parse(cls.__name__, value.strip())
+        return cls(**given)
+
+
+def _listed(value: Any) -> Any:
+    return [_listed(item) for item in value] if isinstance(value, tuple) else value
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, tuple):
+        return "+".join(":".join(v) if isinstance(v, tuple) else str(v) for v in value)
+    return (
+        f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else str(value)
+    )
+
+
+# ------------------------------------------------------------------------ what flows in a step
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What a network says about a batch.
+
+    Shapes: `logits` (*lead, B, K) or (*lead, B, L, K), classes last, where `lead` is the stack
+    of students (absent for one student and for teachers). `features[name]` (*lead, B, P, D)
+    with P = 1, H·W or tokens, and `grids[name]` = (H, W) where there is a grid. `extra` holds
+    what only some networks have: attentions, the members (M, B, K) of an ensemble.
+    """
+
+    logits: Tensor
+    features: Mapping[str, Tensor] = field(default_factory=dict)
+    grids: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    extra: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def each(self, change: Callable[[Tensor], Tensor]) -> Outputs:
+        """The same outputs with every tensor of logits and features changed."""
+        features = {name: change(value) for name, value in self.features.items()}
+        extra = {name: change(value) for name, value in self.extra.items()}
+        return Outputs(change(self.logits), features, self.grids, extra)
+
+    def students(self, part: slice) -> Outputs:
+        """Some students of the stack: the slice `part` of the leading axis."""
+        return self.each(lambda value: value[part])
+
+    def rows(self, index: Tensor) -> Outputs:
+        """Some samples: index (B,) or (n, B) into the first axis of outputs without a lead."""
+        members = {k: v[:, index].movedim(0, -3) for k, v in self.extra.items() if k == "members"}
+        rest = {k: v[index] for k, v in self.extra.items() if k != "members"}
+        features = {name: value[index] for name, value in self.features.items()}
+        return Outputs(self.logits[index], features, self.grids, rest | members)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a step learns from.
+
+    Shapes: `x` (B, …) shared by the stack or (n, B, …); `y` (B,) or (n, B), −1 = unlabelled;
+    `index` like y: which sample of the data; `mask` like y: True where a token is valid.
+    `progress` in [0, 1] runs over the whole training, `stage` names the method's current stage.
+    """
+
+    x: Tensor
+    y: Tensor
+    index: Tensor | None = None
+    mask: Tensor | None = None
+    epoch: int = 0
+    progress: float = 0.0
+    stage: str = ""
+
+
+Build = Callable[[Callable[[], nn.Module]], nn.Module]
+
+
+class Method(Knobbed):
+    """*What* the student copies: a frozen dataclass whose fields are knobs, with a pure loss.
+
+    `loss` returns named, already weighted terms, each of the lead's shape (a scalar for one
+    student); they add up to the loss by construction. It never writes: what must be learnt or
+    remembered besides the student comes from `setup`, changes in `update`.
+    """
+
+    title: ClassVar[str]
+    paper: ClassVar[str]
+    #: out of: labels, teacher, features, live teacher, whole batch
+    needs: ClassVar[frozenset[str]] = frozenset({"teacher"})
+    #: (name, share of the steps, what learns: "student", "adapter" or "both")
+    stages: ClassVar[tuple[tuple[str, float, str], ...]] = (("", 1.0, "both"),)
+    #: False where the loss cannot serve a stack; its students are then trained one by one
+    stackable: ClassVar[bool] = True
+    #: law -> why this method is a declared exception from it
+    exceptions: ClassVar[Mapping[str, str]] = {}
+
+    @classmethod
+    def family(cls) -> str:
+        """The folder a method's file lies in."""
+        return cls.__module__.rsplit(".", 2)[-2]
+
+    def loss(
+        self, student: Outputs, teacher: Outputs | None, batch: Batch, adapter: nn.Module | None
+    ) -> dict[str, Tensor]:
+        """Named, weighted terms of the lead's shape."""
+        raise NotImplementedError(f"{type(self).__name__} has no loss")
+
+    def setup(
+        self, student: Outputs, teacher: Outputs | None, sample: Batch, n: int, build: Build
+    ) -> nn.Module | None:
+        """What must be learnt or remembered besides the student; None if nothing.
+
+        `student` and `teacher` are outputs for `sample`; n is the number of samples in the data;
+        `build(make)` returns make() with one copy per student, seeded like the student.
+        """
+        return None
+
+    def update(
+        self, adapter: nn.Module, student: nn.Module, outputs: Outputs, batch: Batch
+    ) -> None:
+        """After the optimiser's step and without gradient: memories, moving averages."""
+
+    def transfer(self, teacher: Outputs, y: Tensor) -> Tensor:
+        """The labels (n,) which the student is shown instead of the references y (n,)."""
+        return y
+
+
+def stack(methods: Sequence[M], like: Tensor) -> M:
+    """One method for a stack: knobs on which the students differ become tensors (n,).
+
+    They take dtype and device of `like`. Only numbers can differ within one call of `loss`;
+    other differences raise `BadInput`.
+    """
+    first = methods[0]
+    if all(method == first for method in methods):
+        return first
+    merged = object.__new__(type(first))
+    for name, made in first.knobs().items():
+        values = [getattr(method, name) for method in methods]
+        if all(value == values[0] for value in values):
+            object.__setattr__(merged, name, values[0])
+        elif made.kind in ("float", "int"):
+            object.__setattr__(
+                merged, name, torch.tensor(values, dtype=like.dtype, device=like.device)
+            )
+        else:
+            raise BadInput(f"{type(first).__name__}({name}=…): cannot differ within one stack")
+    return merged
+
+
+# -------------------------------------------------------------------------------- registries
+
+
+class Registry(Mapping[str, T]):
+    """Everything of one kind, found by walking a package: no list to edit.
+
+    Files whose name starts with _ are shared helpers. `read(module)` gives what a file adds.
+    """
+
+    def __init__(
+        self, kind: str, package: str, read: Callable[[ModuleType], Mapping[str, T]]
+    ) -> None:
+        self.kind, self.package, self.read = kind, package, read
+        self._found: dict[str, T] | None = None
+
+    @property
+    def found(self) -> dict[str, T]:
+        """Name -> entry, walked at first use and sorted."""
+        if self._found is None:
+            entries: dict[str, T] = {}
+            for module in _walk(importlib.import_module(self.package)):
+                for name, entry in self.read(module).items():
+                    if name in entries:
+                        raise TypeError(f"{module.__file__}: {self.kind} {name!r} stands twice")
+                    entries[name] = entry
+            self._found = dict(sorted(entries.items()))
+        return self._found
+
+    def __getitem__(self, name: str) -> T:
+        try:
+            return self.found[name]
+        except (KeyError, TypeError):
+            raise unknown(self.kind, name, list(self.found)) from None
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.found)
+
+    def __len__(self) -> int:
+        return len(self.found)
+
+
+def _walk(package: ModuleType) -> Iterator[ModuleType]:
+    for info in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+        if not info.ispkg and not info.name.rsplit(".", 1)[-1].startswith("_"):
+            yield importlib.import_module(info.name)
+
+
+def only_class(module: ModuleType, base: type[T]) -> type[T]:
+    """The one subclass of `base` which a file defines; zero or two is an error with the path."""
+    found = [
+        value
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, base) and value is not base
+        if value.__module__ == module.__name__
+    ]
+    if len(found) != 1:
+        raise TypeError(
+            f"{module.__file__}: expected exactly one {base.__name__}, found {len(found)}"
+        )
+    return found[0]
