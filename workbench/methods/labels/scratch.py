@@ -1,0 +1,33 @@
+"""Labels only: the baseline that every distilled student is compared with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from workbench.base import Batch, Method, Outputs
+from workbench.functional import cross_entropy
+
+
+@dataclass(frozen=True)
+class Scratch(Method):
+    r"""Ordinary training on labels: $\mathrm{CE}(y, \sigma(z_s))$, no teacher.
+
+    Whatever a teacher gives must be more than this; without the same student on the same
+    images beside it, no number of a distilled student means anything.
+
+    Shapes: student.logits (*lead, B, K), batch.y (B,) or (*lead, B) with −1 = unlabelled (left
+    out). Terms: labels (*lead), in nats.
+    """
+
+    title: ClassVar[str] = "Labels only"
+    paper: ClassVar[str] = "maximum likelihood; no paper needed"
+    needs: ClassVar[frozenset[str]] = frozenset({"labels"})
+
+    def loss(
+        self, student: Outputs, teacher: Outputs | None, batch: Batch, adapter: nn.Module | None
+    ) -> dict[str, Tensor]:
+        """Cross-entropy with the labels."""
+        return {"labels": cross_entropy(student.logits, batch.y)}

@@ -1,0 +1,1 @@
+"""Methods that copy the teacher's answers."""

@@ -1,0 +1,58 @@
+"""Knowledge distillation: the student copies the teacher's softened class probabilities."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from workbench.base import Batch, Method, Outputs, knob
+from workbench.functional import cross_entropy, kl, soft_log_probs
+
+
+@dataclass(frozen=True)
+class KD(Method):
+    r"""$(1-\alpha)\,\mathrm{CE}(y,\sigma(z_s)) + \alpha T^2\,\mathrm{KL}(\sigma(z_t/T)\|\sigma(z_s/T))$
+
+    The $T^2$ keeps the size of the soft gradient steady when you turn $T$: the gradient of the
+    divergence shrinks like $1/T^2$, so without it the slider would change two things at once.
+    Temperature belongs to training; it is never applied when the student is used.
+
+    Shapes: student.logits (*lead, B, K), teacher.logits (B, K) or (*lead, B, K), batch.y (B,) or
+    (*lead, B) with −1 = unlabelled (no label term there). Terms: teacher, labels (*lead), in nats.
+    """
+
+    title: ClassVar[str] = "Distillation"
+    paper: ClassVar[str] = "Hinton, Vinyals & Dean, 2015, arXiv:1503.02531"
+
+    temperature: float = knob(
+        4.0,
+        slider=(0.5, 20),
+        accepts=(0.01, 1e6),
+        scale="log",
+        symbol="T",
+        meaning="how much both answers are softened",
+    )
+    alpha: float = knob(
+        0.9,
+        slider=(0, 1),
+        accepts=(0, 1),
+        title="Teacher's share",
+        symbol="α",
+        meaning="0 = labels only, 1 = teacher only",
+    )
+
+    def loss(
+        self, student: Outputs, teacher: Outputs | None, batch: Batch, adapter: nn.Module | None
+    ) -> dict[str, Tensor]:
+        """Softened divergence to the teacher, and cross-entropy with the labels."""
+        assert teacher is not None  # declared by `needs`
+        soft = kl(
+            soft_log_probs(teacher.logits, self.temperature),
+            soft_log_probs(student.logits, self.temperature),
+        )
+        return {
+            "teacher": self.alpha * self.temperature**2 * soft,
+            "labels": (1 - self.alpha) * cross_entropy(student.logits, batch.y),
+        }
