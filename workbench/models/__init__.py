@@ -1,0 +1,37 @@
+"""One file = one architecture family; its named sizes are the entries of MODELS."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+from workbench.base import Registry, only_class
+from workbench.models._network import Network
+
+
+@dataclass(frozen=True)
+class Size:
+    """A family at a named size: call it to build a network, or a stack of them."""
+
+    name: str
+    family: type[Network]
+    options: Mapping[str, Any]
+
+    def __call__(
+        self, shape: Sequence[int], classes: int, seeds: int | Sequence[int] = 0
+    ) -> Network:
+        """A network for samples of `shape` (C, H, W); a list of seeds builds a stack (n,)."""
+        lead = () if isinstance(seeds, int) else (len(seeds),)
+        made = self.family(tuple(shape), classes, lead, **self.options)
+        made.initialise([seeds] if isinstance(seeds, int) else list(seeds))
+        return made
+
+
+def _sizes(module: ModuleType) -> dict[str, Size]:
+    family = only_class(module, Network)
+    return {name: Size(name, family, options) for name, options in family.SIZES.items()}
+
+
+MODELS: Registry[Size] = Registry("model", __name__, _sizes)

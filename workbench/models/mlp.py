@@ -1,0 +1,49 @@
+"""Multilayer perceptrons: small enough that a class can watch two dozen of them train."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+
+from workbench.base import Outputs
+from workbench.models._network import Dense, Network
+
+
+class MLP(Network):
+    """Dense layers with ReLU between them.
+
+    Shapes: x (B, *shape) or (n, B, *shape); logits (*lead, B, K), in memory (*lead, K, B);
+    features "hidden1", … (*lead, B, 1, width).
+    """
+
+    SIZES: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "mlp-4": {"widths": (4,)},
+        "mlp-8": {"widths": (8,)},
+        "mlp-16": {"widths": (16,)},
+        "mlp-32": {"widths": (32,)},
+        "mlp-64": {"widths": (64,)},
+        "mlp-64-64": {"widths": (64, 64)},
+        "mlp-256-256": {"widths": (256, 256)},
+    }
+
+    def __init__(
+        self, shape: tuple[int, ...], classes: int, lead: tuple[int, ...], widths: Sequence[int]
+    ) -> None:
+        super().__init__(shape, classes, lead)
+        self.options = {"widths": tuple(widths)}
+        sizes = [math.prod(shape), *widths, classes]
+        pairs = zip(sizes[:-1], sizes[1:], strict=True)
+        self.layers = nn.ModuleList(Dense(lead, a, b) for a, b in pairs)
+
+    def forward(self, x: Tensor, features: bool = False) -> Outputs:
+        """Logits, and the hidden activations when asked for."""
+        h = x.flatten(-len(self.shape)).transpose(-1, -2)
+        seen: dict[str, Tensor] = {}
+        for i, layer in enumerate(self.layers):
+            h = layer(h if i == 0 else h.relu())
+            if features and i < len(self.layers) - 1:
+                seen[f"hidden{i + 1}"] = h.relu().transpose(-1, -2).unsqueeze(-2)
+        return Outputs(h.transpose(-1, -2), seen)
