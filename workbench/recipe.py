@@ -1,0 +1,149 @@
+"""A recipe is everything that decides a run, and nothing that does not."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from workbench.base import BadInput, Knobbed, Method, knob, unknown
+from workbench.data import DATA, Data
+from workbench.methods import METHODS
+from workbench.models import MODELS
+
+#: Raised when the meaning of a recipe changes, so that old runs are not taken for new ones.
+FORMAT = 1
+#: The student and method of somebody's own networks, which only `distill` knows.
+EXTERNAL = "external"
+
+
+@dataclass(frozen=True)
+class Recipe(Knobbed):
+    """A student, what it sees, what it copies from whom, and how it is trained.
+
+    A teacher is just another recipe, and `start` continues from another recipe's student: so
+    generations, assistants and ensembles cost no code, and the whole provenance is one JSON.
+    Device, threads and versions are recorded beside a run, never part of its recipe.
+    """
+
+    student: str = "mlp-16"
+    data: Data = dataclasses.field(default_factory=lambda: DATA["digits"]())
+    method: Method = dataclasses.field(default_factory=lambda: METHODS["scratch"]())
+    teachers: tuple[Recipe, ...] = ()
+    start: Recipe | None = None
+    seed: int = knob(0, accepts=(0, 2**31 - 1), slider=(0, 99), meaning="the initialisation")
+    learning_rate: float = knob(
+        1e-2, accepts=(1e-6, 10), slider=(1e-4, 0.3), scale="log", meaning="AdamW's step size"
+    )
+    weight_decay: float = knob(
+        0.01, accepts=(0, 10), slider=(0, 1), meaning="AdamW's decay, times the learning rate"
+    )
+    schedule: str = knob(
+        "constant", choices=("constant", "cosine"), meaning="the learning rate over the steps"
+    )
+    steps: int = knob(
+        300, accepts=(1, 100_000), slider=(50, 2000), scale="log", meaning="optimiser steps"
+    )
+    batch_size: int = knob(
+        0, accepts=(0, 100_000), slider=(0, 256), meaning="images a step; 0 = all of them"
+    )
+    events: int = knob(
+        60, accepts=(1, 199), slider=(1, 199), meaning="how often the run reports; 1 = at its end"
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name, kind in (("data", Data), ("method", Method)):
+            if not isinstance(getattr(self, name), kind):
+                shown = repr(getattr(self, name))[:60]
+                raise BadInput(f"Recipe({name}={shown}): expected a {kind.__name__}")
+        if self.student not in MODELS and self.student != EXTERNAL:
+            raise unknown("Recipe(student=…): model", self.student, list(MODELS))
+        object.__setattr__(self, "teachers", tuple(self.teachers))
+        needs, who = self.method.needs, f"{type(self.method).__name__}"
+        if "teacher" in needs and not self.teachers:
+            raise BadInput(f"{who}: expected at least one teacher, got none")
+        if "labels" in needs and self.student != EXTERNAL and not self.data.labelled:
+            raise BadInput(f"{who}: learns from labels alone, but the transfer set has none")
+        if "teacher" not in needs and self.teachers:
+            raise BadInput(f"{who}: has no use for a teacher, but {len(self.teachers)} given")
+
+    def to_json(self) -> dict[str, Any]:
+        """What differs from the defaults, as plain data."""
+        found: dict[str, Any] = {}
+        if self.student != "mlp-16":
+            found["student"] = self.student
+        found["data"] = {"name": self.data.key()} | self.data.changed()
+        found["method"] = {"name": self.method.key()} | self.method.changed()
+        if self.teachers:
+            found["teachers"] = [teacher.to_json() for teacher in self.teachers]
+        if self.start:
+            found["start"] = self.start.to_json()
+        return found | self.changed()
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any]) -> Recipe:
+        """The inverse of `to_json`; anything unknown or out of range is refused by name."""
+        try:
+            given = dict(found)
+            for name, registry in (("data", DATA), ("method", METHODS)):
+                if name in given:
+                    part = dict(given[name])
+                    made: Any = registry[part.pop("name")]
+                    given[name] = made(**part)
+            if "teachers" in given:
+                given["teachers"] = tuple(cls.from_json(t) for t in given["teachers"])
+            if given.get("start") is not None:
+                given["start"] = cls.from_json(given["start"])
+            return cls(**given)
+        except (TypeError, AttributeError, KeyError) as error:
+            if isinstance(error, BadInput):
+                raise
+            raise BadInput(f"Recipe: not a recipe's JSON ({error})") from None
+
+    @property
+    def name(self) -> str:
+        """The hash of what differs from the defaults plus the format version."""
+        return digest([self])
+
+    def arm(self) -> Recipe:
+        """The recipe without its seed: an arm is recipes that differ only in seed."""
+        return dataclasses.replace(self, seed=0)
+
+    def but(self, **changes: Any) -> Recipe:
+        """The same recipe with some fields changed."""
+        return dataclasses.replace(self, **changes)
+
+
+def digest(recipes: Sequence[Recipe]) -> str:
+    """The name of a group of recipes: 16 hexadecimal digits of a SHA-256."""
+    found = {"format": FORMAT, "recipes": [recipe.to_json() for recipe in recipes]}
+    text = json.dumps(found, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def arms(recipes: Sequence[Recipe]) -> dict[Recipe, list[int]]:
+    """The arms of a group, in order, each with the positions of its recipes."""
+    found: dict[Recipe, list[int]] = {}
+    for i, recipe in enumerate(recipes):
+        found.setdefault(recipe.arm(), []).append(i)
+    return found
+
+
+def teacher(data: Data, student: str = "mlp-256-256") -> Recipe:
+    """The teacher of a split: trained on labels of all its training images, by minibatches."""
+    whole = type(data)(split=data.split)
+    if MODELS[student].family.__name__ == "MLP":
+        return Recipe(student, whole, steps=600, batch_size=64, learning_rate=2e-3, events=20)
+    return Recipe(
+        student,
+        whole,
+        steps=500,
+        batch_size=64,
+        learning_rate=1e-2,
+        schedule="cosine",
+        events=20,
+    )
