@@ -1,0 +1,687 @@
+"""The engine: `for event in train(state)`. One generator; pause, step and stop are the caller's.
+
+A state holds stacks: students of one shape that train in one pass, whether they differ in seed,
+learning rate, knobs, method or transfer set. No context is held across a `yield`, because a
+generator may be advanced from several threads, and a gradient mode left open would stay there.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from workbench.adamw import StackedAdamW
+from workbench.base import BadInput, Batch, Method, Outputs, stack
+from workbench.events import Event, Row, finite
+from workbench.models import MODELS
+from workbench.recipe import Recipe
+
+#: Parameters times batch size below which a second thread, or an accelerator, only costs time.
+ONE_THREAD, ACCELERATOR = 3e7, 5e8
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """A trained network and what it says about the training part: computed once, kept."""
+
+    network: nn.Module
+    said: Outputs
+
+
+@torch.no_grad()
+def listen(network: nn.Module, x: Tensor, features: bool = False, rows: int = 1024) -> Outputs:
+    """What a network in eval mode says about x (B, …), without gradient, in parts of `rows`."""
+    training = network.training
+    network.eval()
+    try:
+        parts = [network(part, features) for part in x.split(rows)]
+    finally:
+        network.train(training)
+    axis = -2
+    if len(parts) == 1:
+        return parts[0]
+    seen = {k: torch.cat([p.features[k] for p in parts], -3) for k in parts[0].features}
+    return Outputs(torch.cat([p.logits for p in parts], axis), seen, parts[0].grids)
+
+
+class Optimiser(Protocol):
+    """What the engine asks of an optimiser; `factor` is the schedule's share of the rate."""
+
+    def zero_grad(self) -> None: ...
+    def step(self, factor: float = 1.0) -> None: ...
+    def freeze(self, alive: Tensor) -> None: ...
+    def memory(self) -> dict[str, Tensor]: ...
+    def remember(self, memory: Mapping[str, Tensor], steps: int) -> None: ...
+
+
+class TorchAdamW:
+    """torch's AdamW behind the same four verbs: for networks that are not stacks of ours."""
+
+    def __init__(self, groups: Sequence[Mapping[str, Any]]) -> None:
+        self.inner = torch.optim.AdamW([dict(group) for group in groups])
+        self.rates = [group["lr"] for group in self.inner.param_groups]
+
+    def zero_grad(self) -> None:
+        """Forget the gradient."""
+        self.inner.zero_grad()
+
+    def step(self, factor: float = 1.0) -> None:
+        """One step at `factor` times the learning rates."""
+        for group, rate in zip(self.inner.param_groups, self.rates, strict=True):
+            group["lr"] = rate * factor
+        self.inner.step()
+
+    def freeze(self, alive: Tensor) -> None:
+        """Groups whose student is not alive lose their gradients from now on."""
+        for group, lives in zip(self.inner.param_groups, alive.tolist(), strict=True):
+            if not lives:
+                group["params"] = []
+
+    def memory(self) -> dict[str, Tensor]:
+        """The moments by parameter."""
+        state = self.inner.state_dict()["state"]
+        return {f"{i}.{k}": v for i, entry in state.items() for k, v in entry.items()}
+
+    def remember(self, memory: Mapping[str, Tensor], steps: int) -> None:
+        """The inverse of `memory`."""
+        state: dict[int, dict[str, Tensor]] = {}
+        for name, value in memory.items():
+            i, key = name.split(".", 1)
+            state.setdefault(int(i), {})[key] = value
+        self.inner.load_state_dict(self.inner.state_dict() | {"state": state})
+
+
+class Copies(nn.Module):
+    """One copy of an adapter per student; called on (n, …), each copy gets its own slice."""
+
+    def __init__(self, make: Callable[[], nn.Module], seeds: Sequence[int], stacked: bool) -> None:
+        super().__init__()
+        self.stacked, copies = stacked, []
+        for seed in seeds:
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(seed)
+                copies.append(make())
+        self.each = nn.ModuleList(copies)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x (n, …) or, for one student without a lead, (…)."""
+        if not self.stacked:
+            return self.each[0](x)
+        return torch.stack([copy(part) for copy, part in zip(self.each, x, strict=True)])
+
+
+# ---------------------------------------------------------------------------- what is shown
+
+
+class Feed(Protocol):
+    """Where batches come from; a pure function of the step, so that a resumed run is the same."""
+
+    def batch(self, step: int) -> Batch: ...
+
+
+class Transfer:
+    """Batches from transfer sets in memory, drawn from generators of their own.
+
+    Students with the same transfer set share the batch (B, …); otherwise each has its own row
+    of (n, B, …). The order depends on split and epoch only: seeds change the students alone.
+    """
+
+    def __init__(self, x: Tensor, views: Sequence[Tensor], split: int, batch_size: int) -> None:
+        self.x, self.views, self.split = x, views, split
+        smallest = min(len(view) for view in views)
+        self.size = min(batch_size or smallest, smallest)
+        if any(len(v) != smallest for v in views) and self.size == smallest:
+            raise BadInput("one stack: whole transfer sets of different sizes do not stack")
+        self.whole = all(len(view) == self.size for view in views)
+        self.shared = len(views) == 1
+        self.epochs = [-1] * len(views)
+        self.orders = list(views)
+        self.index = torch.stack(list(views)) if self.whole else torch.empty(0)
+        self.full = self.x[self._rows()] if self.whole else x
+
+    def _rows(self) -> Tensor:
+        return self.index[0] if self.shared else self.index
+
+    def batch(self, step: int) -> Batch:
+        """The batch of a step; labels are filled in by the stack's parts."""
+        if self.whole:
+            rows = self._rows()
+            return Batch(self.full, rows, rows, epoch=step)
+        pieces, epoch = [], 0
+        for i, view in enumerate(self.views):
+            epoch, at = divmod(step, len(view) // self.size)
+            if epoch != self.epochs[i]:
+                generator = torch.Generator().manual_seed(self.split * 1_000_003 + epoch)
+                order = torch.randperm(len(view), generator=generator).to(view.device)
+                self.orders[i], self.epochs[i] = view[order], epoch
+            pieces.append(self.orders[i][at * self.size : (at + 1) * self.size])
+        rows = pieces[0] if self.shared else torch.stack(pieces)
+        return Batch(self.x[rows], rows, rows, epoch=epoch)
+
+
+@dataclass
+class Part:
+    """The students of a stack that one call of `loss` serves: same method, same teachers."""
+
+    where: slice
+    method: Method
+    y: Tensor | None  # by row of the training part: (P,), or (n, P) if transfer sets differ
+    said: Outputs | None = None  # cached, by row
+    live: nn.Module | None = None  # or asked at every step
+    adapter: nn.Module | None = None
+    optimiser: TorchAdamW | None = None
+    features: bool = False
+    terms: dict[str, Tensor] = field(default_factory=dict)
+    _full: tuple[Batch, Outputs | None] | None = None
+
+    def show(self, batch: Batch, stacked: bool, whole: bool) -> tuple[Batch, Outputs | None]:
+        """The batch with this part's labels, and what its teacher says about it."""
+        if self._full is not None:
+            return self._full
+        rows, y = batch.index, batch.y
+        if self.y is not None and rows is not None:
+            rows = rows if rows.ndim == 1 else rows[self.where]
+            y = (
+                self.y[rows]
+                if self.y.ndim == 1
+                else self.y.gather(1, rows.expand(len(self.y), -1))
+            )
+        x = batch.x if batch.index is None or batch.index.ndim == 1 else batch.x[self.where]
+        said = None
+        if self.live is not None:
+            said = self.ask(x, stacked)
+        elif self.said is not None and rows is not None:
+            said = self.said.rows(rows)
+            if stacked and rows.ndim == 1:
+                said = said.each(lambda value: value.unsqueeze(0))
+        shown = replace(batch, x=x, y=y, index=rows), said
+        if whole and self.live is None:  # the same every step: look it up once
+            self._full = shown
+        return shown
+
+    def ask(self, x: Tensor, stacked: bool) -> Outputs:
+        """What the live teacher says about x (B, …), or about each student's own (n, B, …)."""
+        assert self.live is not None
+        own = stacked and x.ndim > 1 + len(getattr(self.live, "shape", x.shape[1:]))
+        said = listen(self.live, x.flatten(0, 1) if own else x, self.features, rows=10**9)
+        if own:
+            return said.each(lambda value: value.unflatten(0, x.shape[:2]))
+        return said.each(lambda value: value.unsqueeze(0)) if stacked else said
+
+
+# ------------------------------------------------------------------------------------ stacks
+
+
+@dataclass
+class Stack:
+    """Students of one shape that train in one pass."""
+
+    members: list[int]  # positions in the group
+    network: nn.Module  # takes (x, features) and gives Outputs
+    parts: list[Part]
+    feed: Feed
+    optimiser: Optimiser
+    looks: Mapping[str, tuple[Tensor, Tensor]]  # part of the data -> x, y to evaluate on
+    cosine: bool = False
+    stacked: bool = True
+    alive: Tensor | None = None
+    seen: dict[str, Tensor] = field(default_factory=dict)  # part -> logits at the last event
+
+    def learn(self, step: int, steps: int) -> None:
+        """One optimiser step for every student that is still alive."""
+        if self.alive is not None and not bool(self.alive.any()):
+            return
+        progress = step / steps
+        batch = self.feed.batch(step)
+        features = any(part.features for part in self.parts)
+        outputs = self.network(batch.x, features)
+        whole = getattr(self.feed, "whole", False)
+        total, losses, shown = None, [], []
+        for part in self.parts:
+            mine, said = part.show(batch, self.stacked, whole)
+            stage, _ = stage_at(part.method, progress)
+            mine = replace(mine, progress=progress, stage=stage, epoch=batch.epoch)
+            heard = outputs if len(self.parts) == 1 else outputs.students(part.where)
+            part.terms = part.method.loss(heard, said, mine, part.adapter)
+            loss = sum(part.terms.values(), torch.zeros((), device=heard.logits.device))
+            losses.append(loss)
+            shown.append((heard, mine))
+            total = loss.sum() if total is None else total + loss.sum()
+        assert total is not None
+        if self.alive is not None or not math.isfinite(total.item()):
+            total = self._living(losses)
+        self._step(total, progress)
+        self._update(shown)
+
+    def _living(self, losses: Sequence[Tensor]) -> Tensor:
+        """The loss of those whose loss is finite; the others are frozen for good."""
+        each = torch.cat([loss.reshape(-1) for loss in losses])
+        alive = torch.isfinite(each.detach())
+        self.alive = alive if self.alive is None else alive & self.alive
+        self.optimiser.freeze(self.alive)
+        for part in self.parts:
+            if part.optimiser is not None:
+                part.optimiser.freeze(self.alive[part.where])
+        return torch.where(self.alive, each, torch.zeros_like(each)).sum()
+
+    def _step(self, total: Tensor, progress: float) -> None:
+        factor = (1 + math.cos(math.pi * progress)) / 2 if self.cosine else 1.0
+        learners = [stage_at(part.method, progress)[1] for part in self.parts]
+        adapters = [part.optimiser for part in self.parts if part.optimiser is not None]
+        for optimiser in (self.optimiser, *adapters):
+            optimiser.zero_grad()
+        if total.requires_grad:
+            total.backward()
+        if any(who == "adapter" for who in learners):
+            self._hold(learners)
+        self.optimiser.step(factor)
+        for part, who in zip(self.parts, learners, strict=True):
+            if part.optimiser is not None and who != "student":
+                part.optimiser.step(factor)
+
+    def _hold(self, learners: Sequence[str]) -> None:
+        """Students whose method is in a stage that teaches the adapter alone keep still."""
+        alive = torch.ones(len(self.members), dtype=torch.bool)
+        for part, who in zip(self.parts, learners, strict=True):
+            alive[part.where] = who != "adapter"
+        self.optimiser.freeze(alive if self.alive is None else alive & self.alive.cpu())
+
+    @torch.no_grad()
+    def _update(self, shown: Sequence[tuple[Outputs, Batch]]) -> None:
+        for part, (outputs, batch) in zip(self.parts, shown, strict=True):
+            if part.adapter is not None:
+                part.method.update(part.adapter, self.network, outputs, batch)
+
+    def look(self) -> dict[str, Row]:
+        """The accuracy by part of the data; the logits stay in `seen`."""
+        found: dict[str, Row] = {}
+        for name, (x, y) in self.looks.items():
+            logits = listen(self.network, x).logits
+            self.seen[name] = logits
+            # over a transposed view: the class axis is not the last in memory
+            right = logits.transpose(-1, -2).argmax(-2) == y
+            rates = right.to(torch.float64).mean(-1).reshape(-1)
+            good = torch.isfinite(logits).all(-1).all(-1).reshape(-1)
+            if self.alive is not None:
+                good &= self.alive
+            pairs = zip(rates.tolist(), good.tolist(), strict=True)
+            found[name] = tuple(rate if fine else None for rate, fine in pairs)
+        return found
+
+    def diverged(self) -> list[int]:
+        """The positions in the group of students that were frozen."""
+        if self.alive is None:
+            return []
+        return [m for m, lives in zip(self.members, self.alive.tolist(), strict=True) if not lives]
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything that training changed, by name."""
+        found = {f"network.{k}": v for k, v in self.network.state_dict().items()}
+        found |= {f"optimiser.{k}": v for k, v in self.optimiser.memory().items()}
+        for j, part in enumerate(self.parts):
+            if part.adapter is not None:
+                state = part.adapter.state_dict()
+                found |= {f"adapter{j}.{k}": v for k, v in state.items()}
+            if part.optimiser is not None:
+                memory = part.optimiser.memory()
+                found |= {f"memory{j}.{k}": v for k, v in memory.items()}
+        if self.alive is not None:
+            found["alive"] = self.alive
+        return found
+
+    @torch.no_grad()
+    def restore(self, tensors: Mapping[str, Tensor], step: int) -> None:
+        """The inverse of `tensors`."""
+        self.network.load_state_dict(_under("network.", tensors))
+        self.optimiser.remember(_under("optimiser.", tensors), step)
+        for j, part in enumerate(self.parts):
+            if part.adapter is not None:
+                part.adapter.load_state_dict(_under(f"adapter{j}.", tensors))
+            if part.optimiser is not None:
+                part.optimiser.remember(_under(f"memory{j}.", tensors), step)
+        if "alive" in tensors:
+            self.alive = tensors["alive"].to(torch.bool)
+            self.optimiser.freeze(self.alive)
+
+
+def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
+
+def stage_at(method: Method, progress: float) -> tuple[str, str]:
+    """The stage's name and what learns in it, at a progress in [0, 1]."""
+    reached = 0.0
+    for name, share, learns in method.stages:
+        reached += share
+        if progress < reached:
+            return name, learns
+    return method.stages[-1][0], method.stages[-1][2]
+
+
+# ------------------------------------------------------------------------------------- state
+
+
+@dataclass
+class State:
+    """What a training holds. `step` steps are done; setting `halt` ends it before the next."""
+
+    recipes: tuple[Recipe, ...]
+    stacks: list[Stack]
+    steps: int
+    emits: tuple[int, ...]
+    step: int = 0
+    halt: bool = False
+    threads: int | None = None  # None: leave them alone
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything that training changed, by name, for a checkpoint."""
+        return {f"{i}/{k}": v for i, s in enumerate(self.stacks) for k, v in s.tensors().items()}
+
+    def restore(self, tensors: Mapping[str, Tensor], step: int) -> None:
+        """Continue from a checkpoint taken after `step` steps."""
+        for i, one in enumerate(self.stacks):
+            one.restore(_under(f"{i}/", tensors), step)
+        self.step = step
+
+    def network(self, i: int) -> nn.Module:
+        """Student i of the group, on its own."""
+        for one in self.stacks:
+            if i in one.members:
+                at = one.members.index(i)
+                found: Any = one.network
+                return found.student(at) if one.stacked else found
+        raise IndexError(f"student {i} of {len(self.recipes)}")
+
+    def logits(self, i: int, part: str) -> Tensor | None:
+        """What student i said at the last event about a part of the data: (n, K)."""
+        for one in self.stacks:
+            if i in one.members and part in one.seen:
+                seen = one.seen[part]
+                return seen[one.members.index(i)] if one.stacked else seen
+        return None
+
+
+def train(state: State) -> Iterator[Event]:
+    """Train the students of a state to its last step and report on the way.
+
+    The state is complete at every `yield`: stop there and save it, and it resumes to the same
+    numbers. A student whose loss becomes infinite is frozen and named in `diverged`; its
+    neighbours go on.
+    """
+    if state.step == 0 and 0 in state.emits:
+        yield _observe(state)
+    while state.step < state.steps and not state.halt:
+        _advance(state, next(emit for emit in state.emits if emit > state.step))
+        if state.step in state.emits:
+            yield _observe(state)
+
+
+def _advance(state: State, until: int) -> None:
+    """Train up to a step, or until halted; every context is closed again on return."""
+    with _threads(state.threads), torch.enable_grad():
+        while state.step < until and not state.halt:
+            for one in state.stacks:
+                one.learn(state.step, state.steps)
+            state.step += 1
+
+
+def _observe(state: State) -> Event:
+    n = len(state.recipes)
+    terms: dict[str, list[float | None]] = {}
+    accuracy: dict[str, list[float | None]] = {}
+    stage = ""
+    with _threads(state.threads):
+        for one in state.stacks:
+            for part in one.parts:
+                places = one.members[part.where]
+                for name, value in part.terms.items():
+                    row = terms.setdefault(name, [None] * n)
+                    for place, number in zip(
+                        places, finite(value.reshape(-1).tolist()), strict=True
+                    ):
+                        row[place] = number
+                stage = stage or stage_at(part.method, (state.step - 1) / state.steps)[0]
+            for name, rates in one.look().items():
+                row = accuracy.setdefault(name, [None] * n)
+                for place, rate in zip(one.members, rates, strict=True):
+                    row[place] = rate
+    diverged = sorted(place for one in state.stacks for place in one.diverged())
+    return Event(
+        state.step,
+        state.steps,
+        {name: tuple(row) for name, row in terms.items()},
+        {name: tuple(row) for name, row in accuracy.items()},
+        tuple(diverged),
+        stage,
+    )
+
+
+@contextmanager
+def _threads(n: int | None) -> Iterator[None]:
+    """n torch threads inside: for tiny networks two are slower, and collapse when busy."""
+    before = torch.get_num_threads()
+    if n is None or n == before:
+        yield
+        return
+    torch.set_num_threads(n)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+# ------------------------------------------------------------------------- building a state
+
+
+def pick_device(wanted: str = "auto", size: float = 0.0) -> torch.device:
+    """The device by name, or the best there is for a size (parameters times batch)."""
+    cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
+    if wanted == "auto":
+        best = "cuda" if cuda else "mps" if mps else "cpu"
+        return torch.device(best if size >= ACCELERATOR else "cpu")
+    there = {"cpu": True, "cuda": cuda, "mps": mps}
+    if wanted not in there:
+        raise BadInput(f"device {wanted!r} is not known: expected auto, cpu, cuda or mps")
+    if not there[wanted]:
+        raise BadInput(f"device {wanted!r} is not on this machine: expected auto or cpu")
+    return torch.device(wanted)
+
+
+def emits(steps: int, events: int) -> tuple[int, ...]:
+    """The steps after which a run reports: 0 and then evenly; only the last if events is 1."""
+    later = sorted({math.ceil(k * steps / events) for k in range(1, events + 1)})
+    return tuple(later) if events == 1 else (0, *later)
+
+
+def begin(
+    recipes: Sequence[Recipe],
+    teachers: Mapping[tuple[Recipe, str, int], Teacher] | None = None,
+    starts: Mapping[Recipe, nn.Module] | None = None,
+    device: str = "auto",
+    dtype: torch.dtype = torch.float32,
+) -> State:
+    """The state before the first step of a group of recipes.
+
+    `teachers` is keyed by the teacher's recipe and the student's data set and split: what it
+    said about *that* training part. The group may mix shapes and methods: what stacks is
+    stacked, the rest trains side by side.
+    """
+    if not recipes:
+        raise BadInput("a run needs at least one recipe, got none")
+    first = recipes[0]
+    for name in ("steps", "events"):
+        if any(getattr(r, name) != getattr(first, name) for r in recipes):
+            raise BadInput(f"one run: all its recipes need the same {name}")
+    groups: dict[Any, list[int]] = {}
+    for i, recipe in enumerate(recipes):
+        groups.setdefault(_shape(recipe, i), []).append(i)
+    built = [
+        _stack([recipes[i] for i in sorted(at, key=lambda i: _order(recipes[i]))],
+               sorted(at, key=lambda i: _order(recipes[i])),
+               teachers or {}, starts or {}, device, dtype)
+        for at in groups.values()
+    ]  # fmt: skip
+    sizes = [_size(one.network) * getattr(one.feed, "size", 1) for one in built]
+    return State(
+        tuple(recipes),
+        built,
+        first.steps,
+        emits(first.steps, first.events),
+        threads=1 if max(sizes) < ONE_THREAD else None,
+    )
+
+
+def _size(network: nn.Module) -> float:
+    return float(sum(p.numel() for p in network.parameters()))
+
+
+def _shape(recipe: Recipe, i: int) -> Any:
+    """What students must share to train in one pass."""
+    rows = len(recipe.data.transfer()[0])
+    batch = min(recipe.batch_size or rows, rows)
+    alone = i if not recipe.method.stackable else -1
+    varied = len(type(recipe.method).stages) > 1 and recipe.method
+    whole = batch == rows
+    return (recipe.student, recipe.data.key(), recipe.data.split, batch, recipe.schedule, alone,
+            varied, whole)  # fmt: skip
+
+
+def _order(recipe: Recipe) -> tuple[str, str, str]:
+    """Students that one call of `loss` can serve lie side by side; otherwise order is kept."""
+    choices = {k: v for k, v in recipe.method.values().items() if isinstance(v, (str, tuple))}
+    return (
+        recipe.method.key(),
+        repr(sorted(choices.items())),
+        repr([t.name for t in recipe.teachers]),
+    )
+
+
+def _stack(
+    recipes: Sequence[Recipe],
+    members: list[int],
+    teachers: Mapping[tuple[Recipe, str, int], Teacher],
+    starts: Mapping[Recipe, nn.Module],
+    device: str,
+    dtype: torch.dtype,
+) -> Stack:
+    first, n = recipes[0], len(recipes)
+    seeds = [recipe.seed for recipe in recipes]
+    stacked = first.method.stackable
+    made = MODELS[first.student](
+        first.data.shape, first.data.classes, seeds if stacked else seeds[0]
+    )
+    for i, recipe in enumerate(recipes):
+        if recipe.start is not None:
+            _load(made, starts[recipe.start], i if stacked else None)
+    shown = [recipe.data.transfer() for recipe in recipes]
+    batch = min(first.batch_size or len(shown[0][0]), len(shown[0][0]))
+    where = pick_device(device, _size(made) * batch)
+    network = made.to(where, dtype).train()
+    parts = first.data.parts()
+    x = parts["train"].x.to(where, dtype)
+    same = all(torch.equal(index, shown[0][0]) for index, _ in shown)
+    views = [index.to(where) for index, _ in (shown[:1] if same else shown)]
+    feed = Transfer(x, views, first.data.split, first.batch_size)
+    labels = torch.full((n, len(x)), -1)
+    for i, (index, y) in enumerate(shown):
+        labels[i, index] = y
+    rates = [recipe.learning_rate for recipe in recipes]
+    decays = [recipe.weight_decay for recipe in recipes]
+    optimiser = StackedAdamW(list(network.parameters()), n, rates, decays)
+    looks = {
+        k: (parts[k].x.to(where, dtype), parts[k].y.to(where)) for k in ("validation", "test")
+    }
+    one = Stack(members, network, [], feed, optimiser, looks, first.schedule == "cosine", stacked)
+    one.parts = [
+        _part(one, slice(a, b), recipes[a:b], labels[a:b].to(where), teachers, where, dtype)
+        for a, b in _runs([_order(recipe) for recipe in recipes])
+    ]
+    return one
+
+
+def _load(network: nn.Module, start: nn.Module, i: int | None) -> None:
+    """Copy a trained network's weights into student i of the stack."""
+    with torch.no_grad():
+        for name, value in network.state_dict().items():
+            (value if i is None else value[i]).copy_(start.state_dict()[name])
+
+
+def _runs(keys: Sequence[Any]) -> list[tuple[int, int]]:
+    """The bounds of stretches of equal keys."""
+    cuts = [0, *(i for i in range(1, len(keys)) if keys[i] != keys[i - 1]), len(keys)]
+    return list(zip(cuts, cuts[1:], strict=False))
+
+
+def _part(
+    one: Stack,
+    where: slice,
+    recipes: Sequence[Recipe],
+    labels: Tensor,
+    teachers: Mapping[tuple[Recipe, str, int], Teacher],
+    device: torch.device,
+    dtype: torch.dtype,
+) -> Part:
+    first = recipes[0]
+    like = torch.zeros((), device=device, dtype=dtype)
+    method = stack([recipe.method for recipe in recipes], like)
+    y = labels[0] if bool((labels == labels[0]).all()) else labels
+    part = Part(where, method, y, features="features" in method.needs)
+    if first.teachers:
+        found = [teachers[t, first.data.key(), first.data.split] for t in first.teachers]
+        said = joined([teacher.said for teacher in found])
+        part.said = said.each(lambda v: v.to(device, dtype) if v.is_floating_point() else v)
+        if "live teacher" in method.needs:
+            part.live = found[0].network.to(device, dtype)
+        part.y = method.transfer(part.said, y)
+    _adapt(one, part, recipes, device, dtype)
+    return part
+
+
+def _adapt(
+    one: Stack, part: Part, recipes: Sequence[Recipe], device: torch.device, dtype: torch.dtype
+) -> None:
+    """Let the method set up what it learns or remembers besides the students."""
+    if type(part.method).setup is Method.setup:
+        return
+    batch = one.feed.batch(0)
+    outputs = listen(one.network, batch.x, features=True)
+    mine, said = part.show(batch, one.stacked, whole=False)
+    seeds = [recipe.seed for recipe in recipes]
+    part.adapter = part.method.setup(
+        outputs.students(part.where) if one.stacked else outputs,
+        said,
+        mine,
+        len(recipes[0].data.parts()["train"]),
+        lambda make: Copies(make, seeds, one.stacked),
+    )
+    if part.adapter is None:
+        return
+    part.adapter.to(device, dtype)
+    part.optimiser = _adapter_optimiser(part.adapter, recipes)
+
+
+def _adapter_optimiser(adapter: nn.Module, recipes: Sequence[Recipe]) -> TorchAdamW | None:
+    """One parameter group per student, with the student's learning rate and decay."""
+    copies = [module for module in adapter.modules() if isinstance(module, Copies)]
+    groups = []
+    for i, recipe in enumerate(recipes):
+        mine = [p for c in copies for p in c.each[i].parameters() if p.requires_grad]
+        groups.append(
+            {"params": mine, "lr": recipe.learning_rate, "weight_decay": recipe.weight_decay}
+        )
+    return TorchAdamW(groups) if any(group["params"] for group in groups) else None
+
+
+def joined(said: Sequence[Outputs]) -> Outputs:
+    """One teacher's outputs, or an ensemble's: the mean probability, its members in `extra`."""
+    if len(said) == 1:
+        return said[0]
+    members = torch.stack([one.logits for one in said])
+    mean = torch.logsumexp(torch.log_softmax(members, -1), 0) - math.log(len(said))
+    return Outputs(mean, extra={"members": members})
