@@ -1,0 +1,737 @@
+"""A run is a folder named by its group of recipes: iterate it to replay, resume or train.
+
+    <WORKBENCH_HOME>/runs/<name>/<take>/
+        recipes.json           what decides the run
+        events.jsonl           what happened; timings.jsonl beside it, one line an event
+        opinions.f16           what the first student of each arm says about the gallery, by event
+        state.json             queued, running, stopped, done or failed; the step; checksums
+        checkpoint.safetensors of a run that is not done
+        weights.safetensors    of one that is: written last, atomically
+        lease, followers/, command.json   who trains, who watches, what they ask
+
+Takes of one name differ in nothing but when they were trained. Whoever holds the lease trains;
+everybody else tails the files. A damaged take is reported and set aside, never loaded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import re
+import shutil
+import threading
+import time
+import uuid
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import torch
+from torch import Tensor, nn
+
+from workbench import engine
+from workbench.base import BadInput, Outputs, Trouble
+from workbench.engine import State, Teacher, begin, listen, train
+from workbench.events import Event
+from workbench.models import MODELS
+from workbench.recipe import Recipe, arms, digest
+
+SHIPPED = Path(__file__).parent / "assets" / "runs"
+#: How many test samples (the first, stratified) a run records its opinions about at each event.
+GALLERY = 60
+#: Seconds: between heartbeats, until a lease is stale, between checkpoints.
+BEAT, STALE, SAVE = 0.5, 5.0, 1.0
+
+
+def home() -> Path:
+    """The folder of all runs: WORKBENCH_HOME, else the user's cache folder."""
+    found = os.environ.get("WORKBENCH_HOME")
+    if found:
+        return Path(found)
+    import platformdirs
+
+    return Path(platformdirs.user_cache_path("distillation-workbench"))
+
+
+def usable_home() -> Path:
+    """The home, existing and writable; else `Trouble` with the remedy."""
+    folder = home()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".probe-{uuid.uuid4().hex}"
+        probe.write_text("")
+        probe.unlink()
+    except (OSError, RuntimeError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise Trouble(
+            f"WORKBENCH_HOME={folder}: runs cannot be kept there ({why}); "
+            "set WORKBENCH_HOME to a folder you may write to, on a disk with room"
+        ) from None
+    return folder
+
+
+# ----------------------------------------------------------------------------------- files
+
+
+def write(path: Path, content: str | bytes) -> None:
+    """Write a file whole or not at all."""
+    data = content.encode() if isinstance(content, str) else content
+    part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+    try:
+        part.write_bytes(data)
+        for patience in range(20):  # Windows refuses while somebody reads the old file
+            try:
+                os.replace(part, path)
+                break
+            except PermissionError:
+                if patience == 19:
+                    raise
+                time.sleep(0.01)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        if isinstance(error, FileNotFoundError):
+            raise
+        raise Trouble(
+            f"{path.parent}: cannot write {path.name} ({error.strerror}); "
+            "make room on the disk or set WORKBENCH_HOME to another folder"
+        ) from None
+
+
+def checksum(path: Path) -> str:
+    """The SHA-256 of a file, because safetensors and JSON load a flipped bit silently."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor], **facts: str) -> None:
+    """Tensors as safetensors, written whole."""
+    from safetensors.torch import save
+
+    plain = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
+    write(path, save(plain, facts))
+
+
+def load_tensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of a safetensors file."""
+    from safetensors.torch import load
+
+    return load(path.read_bytes())
+
+
+class Damaged(BadInput):
+    """A run folder that cannot be trusted: the message says which file and why."""
+
+
+class DamagedRunWarning(UserWarning):
+    """A damaged run was set aside."""
+
+
+@dataclass(frozen=True)
+class Status:
+    """What state.json says: a status word, the step, and what the machine was like."""
+
+    status: str  # queued, running, stopped, done, failed
+    step: int = 0
+    steps: int = 0
+    reason: str = ""
+    cpu_seconds: float = 0.0
+    facts: Mapping[str, Any] | None = None  # device, threads, versions
+    sums: Mapping[str, str] | None = None  # file -> SHA-256, of a run that is done
+
+    @classmethod
+    def read(cls, folder: Path) -> Status:
+        """The status of a take; `Damaged` if state.json is not one."""
+        try:
+            return cls(**json.loads((folder / "state.json").read_text()))
+        except FileNotFoundError:
+            return cls("queued")
+        except (OSError, ValueError, TypeError) as error:
+            raise Damaged(f"{folder}/state.json: {error}") from None
+
+    def write(self, folder: Path) -> None:
+        """Into state.json, atomically."""
+        write(folder / "state.json", json.dumps(self.__dict__))
+
+
+class Lease:
+    """The right to train a take: an exclusive file whose time stamp is a heartbeat."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path, self.token = folder / "lease", uuid.uuid4().hex
+        self._stop = threading.Event()
+
+    def take(self) -> bool:
+        """Try to get it; a lease without heartbeat is taken over."""
+        try:
+            stale = self.path.read_text()
+            if time.time() - self.path.stat().st_mtime < STALE:
+                return False
+            aside = self.path.with_name(f".lease-{self.token}")
+            os.rename(self.path, aside)  # of several who try, one succeeds
+            if aside.read_text() != stale:  # somebody renewed it in between: give it back
+                os.rename(aside, self.path)
+                return False
+            aside.unlink(missing_ok=True)
+        except OSError:
+            pass
+        try:
+            with open(self.path, "x") as file:
+                file.write(self.token)
+        except FileExistsError:
+            return False
+        except OSError as error:
+            raise Trouble(
+                f"{self.path.parent}: cannot be written ({error.strerror}); "
+                "set WORKBENCH_HOME to a folder you may write to"
+            ) from None
+        threading.Thread(target=self._beat, daemon=True).start()
+        return True
+
+    def _beat(self) -> None:
+        while not self._stop.wait(BEAT):
+            try:
+                if self.path.read_text() == self.token:
+                    os.utime(self.path)
+            except OSError:
+                return
+
+    def mine(self) -> bool:
+        """Whether nobody took it over (after a sleep of the machine, say)."""
+        try:
+            return self.path.read_text() == self.token
+        except OSError:
+            return False
+
+    def release(self) -> None:
+        """Give it back."""
+        self._stop.set()
+        if self.mine():
+            self.path.unlink(missing_ok=True)
+
+    @staticmethod
+    def held(folder: Path) -> bool:
+        """Whether somebody trains this take now."""
+        try:
+            return time.time() - (folder / "lease").stat().st_mtime < STALE
+        except OSError:
+            return False
+
+
+# ------------------------------------------------------------------------------------ runs
+
+
+class Run:
+    """The run of a group of recipes.
+
+    Iterating it replays a finished run, continues a stopped one, tails one that somebody else
+    trains, and else trains. `fresh=True` trains again, or joins a training under way. Leaving
+    the loop early stops the training and keeps what there is.
+    """
+
+    def __init__(
+        self,
+        recipes: Recipe | Sequence[Recipe],
+        fresh: bool = False,
+        device: str = "auto",
+        folder: Path | None = None,
+    ) -> None:
+        self.recipes = (recipes,) if isinstance(recipes, Recipe) else tuple(recipes)
+        if not self.recipes:
+            raise BadInput("Run: needs at least one recipe, got none")
+        self.fresh, self.device = fresh, device
+        self.name = digest(self.recipes)
+        self._folder = folder
+        self._halt = False
+        self._state: State | None = None
+
+    @classmethod
+    def at(cls, folder: Path, device: str = "auto") -> Run:
+        """The run of a take's folder."""
+        try:
+            found = json.loads((folder / "recipes.json").read_text())
+            recipes = [Recipe.from_json(recipe) for recipe in found]
+        except (OSError, ValueError, TypeError) as error:
+            raise Damaged(f"{folder}/recipes.json: {error}") from None
+        return cls(recipes, device=device, folder=folder)
+
+    @property
+    def folder(self) -> Path:
+        """The take's folder: a finished one if there is, else the latest, else a new one."""
+        if self._folder is None:
+            self._folder = self._choose()
+        return self._folder
+
+    def _choose(self) -> Path:
+        found = sound(self.name)
+        running = [take for take in found if Lease.held(take)]
+        if self.fresh:
+            return running[-1] if running else new_take(self.recipes)
+        done = [take for take in found if Status.read(take).status == "done"]
+        if done:
+            return done[-1]
+        return (running or found or [new_take(self.recipes)])[-1]
+
+    @property
+    def status(self) -> Status:
+        """What state.json says now."""
+        return Status.read(self.folder)
+
+    def events(self) -> list[Event]:
+        """What is recorded so far, without waiting."""
+        return read_events(self.folder)
+
+    def halt(self) -> None:
+        """End a training before its next step; it stands as stopped."""
+        self._halt = True
+        if self._state is not None:
+            self._state.halt = True
+
+    def __iter__(self) -> Iterator[Event]:
+        folder, seen = self.folder, 0
+        while True:
+            if self.status.status == "done":
+                verify(folder)
+                yield from self.events()[seen:]
+                return
+            lease = Lease(folder)
+            if lease.take():
+                for event in self._train(folder, lease):
+                    seen += 1
+                    yield event
+                return
+            for event in self._tail(folder):
+                seen += 1
+                yield event
+            if Status.read(folder).status in ("stopped", "failed") and not Lease.held(folder):
+                return
+
+    def _tail(self, folder: Path) -> Iterator[Event]:
+        """What somebody else trains, as it is recorded."""
+        seen = 0
+        while True:
+            held = Lease.held(folder)
+            events = read_events(folder)
+            yield from events[seen:]
+            seen = max(seen, len(events))
+            if not held or self._halt:
+                return
+            time.sleep(0.05)
+
+    def _train(self, folder: Path, lease: Lease) -> Iterator[Event]:
+        recorder = Recorder(folder, len(self.recipes))
+        try:
+            recorder.note("running", self.recipes[0].steps)
+            state = prepare(self.recipes, self.device, lambda: self._halt)
+            self._state = state
+            yield from recorder.resume(state)
+            for event in train(state):
+                recorder.record(event, state)
+                if not lease.mine():
+                    raise Trouble(
+                        f"{folder}: another process took this run over; it goes on there"
+                    )
+                yield event
+                recorder.resumed()
+            if state.step < state.steps:
+                recorder.stop(state)
+            else:
+                recorder.finish(state)
+        except Halted:
+            recorder.note("stopped", self.recipes[0].steps)
+        except (GeneratorExit, KeyboardInterrupt):
+            recorder.stop(self._state)
+            raise
+        except Exception as error:
+            recorder.fail(f"{error}" or type(error).__name__)
+            raise
+        finally:
+            recorder.close()
+            lease.release()
+            self._state = None
+
+    def drain(self) -> Run:
+        """Train it to its end, or do nothing if it is done."""
+        for _ in self:
+            pass
+        return self
+
+    def student(self, i: int = 0) -> nn.Module:
+        """Trained student i of the group, in eval mode; trains it first if need be."""
+        if self.status.status != "done":
+            self.drain()
+        verify(self.folder)
+        recipe = self.recipes[i]
+        made = MODELS[recipe.student](recipe.data.shape, recipe.data.classes)
+        tensors = load_tensors(self.folder / "weights.safetensors")
+        made.load_state_dict(engine._under(f"{i}.", tensors))
+        return made.eval()
+
+    def logits(self, part: str = "test") -> Tensor:
+        """What every student says about a part of its data: (n, samples, K)."""
+        x = [recipe.data.parts()[part].x for recipe in self.recipes]
+        return torch.stack([listen(self.student(i), x[i]).logits for i in range(len(x))])
+
+    def reports(self, teacher: Recipe | None = None) -> list[dict[str, Any]]:
+        """The evaluation of every student on its test part, kept beside the run."""
+        from workbench.evaluation import report
+
+        name = f"report-{teacher.name if teacher else 'alone'}.json"
+        if self.status.status != "done":
+            self.drain()
+        try:
+            found: list[dict[str, Any]] = json.loads((self.folder / name).read_text())
+            return found
+        except (OSError, ValueError):
+            pass
+        heard = Run(teacher).logits()[0] if teacher else None
+        logits = self.logits()
+        labels = [recipe.data.parts()["test"].y for recipe in self.recipes]
+        made = [report(logits[i], labels[i], heard) for i in range(len(labels))]
+        if not self.folder.is_relative_to(SHIPPED):
+            write(self.folder / name, json.dumps(made))
+        return made
+
+
+class Halted(Exception):
+    """Asked to stop while a teacher was still being made."""
+
+
+class Recorder:
+    """Writes what happens into a take's folder, and reads back where it stopped."""
+
+    def __init__(self, folder: Path, students: int) -> None:
+        self.folder, self.students = folder, students
+        self.events: IO[str] | None = None
+        self.timings: IO[str] | None = None
+        self.opinions: IO[bytes] | None = None
+        self.spent, self.since = Status.read(folder).cpu_seconds, time.process_time()
+        self.saved = time.monotonic()
+        self.facts: dict[str, Any] = {
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+            "machine": f"{platform.system()} {platform.machine()}",
+        }
+
+    def _cpu(self) -> float:
+        now = time.process_time()
+        self.spent, self.since = self.spent + now - self.since, now
+        return self.spent
+
+    def resumed(self) -> None:
+        """The listener is back: what it spent in between does not count."""
+        self.since = time.process_time()
+
+    def note(self, status: str, steps: int, step: int = 0, **more: Any) -> None:
+        """Say the status in state.json."""
+        Status(
+            status, step, steps, cpu_seconds=round(self._cpu(), 3), facts=self.facts, **more
+        ).write(self.folder)
+
+    def resume(self, state: State) -> Iterator[Event]:
+        """Continue from the checkpoint if there is one: yield what was recorded up to it."""
+        self.facts |= {
+            "device": str(next(state.stacks[0].network.parameters()).device),
+            "threads": state.threads or torch.get_num_threads(),
+        }
+        kept: list[Event] = []
+        checkpoint = self.folder / "checkpoint.safetensors"
+        if checkpoint.exists():
+            try:
+                tensors = load_tensors(checkpoint)
+                step = int(tensors.pop("step"))
+                kept = [event for event in read_events(self.folder) if event.step <= step]
+                state.restore(tensors, step)
+            except Exception as error:  # safetensors, shapes, names: all mean the same here
+                raise Damaged(f"{checkpoint}: {error}") from None
+        write(self.folder / "events.jsonl", "".join(e.to_json() + "\n" for e in kept))
+        # append mode: the opinions of events that were dropped are cut off
+        size = self._opinion_size(state) * len(kept)
+        past = self.folder / "opinions.f16"
+        write(past, past.read_bytes()[:size] if past.exists() else b"")
+        self.events = open(self.folder / "events.jsonl", "a", encoding="utf-8")
+        self.timings = open(self.folder / "timings.jsonl", "a", encoding="utf-8")
+        self.opinions = open(past, "ab")
+        yield from kept
+
+    def _opinion_size(self, state: State) -> int:
+        classes = state.recipes[0].data.classes
+        return len(arms(state.recipes)) * GALLERY * classes * 2
+
+    def record(self, event: Event, state: State) -> None:
+        """One event, at once on disk."""
+        assert self.events and self.timings and self.opinions
+        try:
+            for places in arms(state.recipes).values():
+                logits = state.logits(places[0], "test")
+                if logits is not None:
+                    rows = logits[:GALLERY].to("cpu", torch.float16).contiguous()
+                    self.opinions.write(rows.numpy().tobytes())
+            self.opinions.flush()
+            self.timings.write(json.dumps([event.step, round(self._cpu(), 4)]) + "\n")
+            self.timings.flush()
+            self.events.write(event.to_json() + "\n")
+            self.events.flush()
+        except OSError as error:
+            raise Trouble(
+                f"{self.folder}: cannot write ({error.strerror}); make room on the disk "
+                "or set WORKBENCH_HOME to another folder"
+            ) from None
+        self.note("running", state.steps, state.step)
+        if time.monotonic() - self.saved > SAVE:
+            self.save(state)
+
+    def save(self, state: State) -> None:
+        """A checkpoint: from here the run resumes to the same numbers."""
+        tensors = state.tensors() | {"step": torch.tensor(state.step)}
+        save_tensors(self.folder / "checkpoint.safetensors", tensors)
+        self.saved = time.monotonic()
+
+    def stop(self, state: State | None) -> None:
+        """Keep what there is."""
+        if state is not None and self.events is not None:
+            self.save(state)
+            self.note("stopped", state.steps, state.step)
+        else:
+            self.note("stopped", 0)
+
+    def finish(self, state: State) -> None:
+        """Weights last, then the word done."""
+        students = [state.network(i) for i in range(self.students)]
+        tensors = {
+            f"{i}.{k}": v for i, s in enumerate(students) for k, v in s.state_dict().items()
+        }
+        self.close()
+        save_tensors(self.folder / "weights.safetensors", tensors)
+        names = ("recipes.json", "events.jsonl", "weights.safetensors")
+        sums = {name: checksum(self.folder / name) for name in names}
+        self.note("done", state.steps, state.step, sums=sums)
+        (self.folder / "checkpoint.safetensors").unlink(missing_ok=True)
+
+    def fail(self, reason: str) -> None:
+        """One sentence that says why; what was recorded stays."""
+        try:
+            Status("failed", reason=reason.splitlines()[0][:500], facts=self.facts).write(
+                self.folder
+            )
+        except (OSError, Trouble):
+            pass  # the disk is the reason
+
+    def close(self) -> None:
+        """Close the files."""
+        for file in (self.events, self.timings, self.opinions):
+            if file is not None:
+                file.close()
+
+
+# ------------------------------------------------------------------------- finding folders
+
+
+def takes(name: str) -> list[Path]:
+    """The folders of a name's takes, shipped ones first, then in order of their making."""
+    found = []
+    for root in (SHIPPED, home() / "runs"):
+        try:
+            here = [p for p in (root / name).iterdir() if p.name.isdigit() and p.is_dir()]
+            found += sorted(here, key=lambda p: int(p.name))
+        except OSError:
+            continue
+    return found
+
+
+def sound(name: str) -> list[Path]:
+    """The takes that can be trusted; the others are reported and set aside."""
+    good = []
+    for take in takes(name):
+        try:
+            status = Status.read(take)
+            if status.status == "done":
+                verify(take)
+            else:
+                Run.at(take)
+                read_events(take)
+            good.append(take)
+        except Damaged as error:
+            set_aside(take, str(error))
+    return good
+
+
+def new_take(recipes: Sequence[Recipe]) -> Path:
+    """A new folder for a group of recipes, with its recipes in it."""
+    prune()
+    root = usable_home() / "runs" / digest(recipes)
+    numbers = [int(p.name) for p in takes(digest(recipes))]
+    for k in range(max(numbers, default=0) + 1, 10**9):
+        try:
+            (root / str(k)).mkdir(parents=True)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise Trouble(
+                f"{root}: cannot be made ({error.strerror}); "
+                "set WORKBENCH_HOME to a folder you may write to"
+            ) from None
+        write(root / str(k) / "recipes.json", json.dumps([r.to_json() for r in recipes], indent=1))
+        Status("queued", 0, recipes[0].steps).write(root / str(k))
+        return root / str(k)
+    raise AssertionError("unreachable")
+
+
+def read_events(folder: Path) -> list[Event]:
+    """The recorded events; a last line that is still being written is left out."""
+    try:
+        text = (folder / "events.jsonl").read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return []
+    except (OSError, UnicodeDecodeError) as error:
+        raise Damaged(f"{folder}/events.jsonl: {error}") from None
+    lines = text.split("\n")[:-1]
+    try:
+        return [Event.from_json(line) for line in lines]
+    except ValueError as error:
+        raise Damaged(f"{folder}/events.jsonl: {error}") from None
+
+
+_verified: dict[Path, tuple[float, ...]] = {}
+
+
+def verify(folder: Path) -> None:
+    """`Damaged` unless every file of a finished take is what its checksum says."""
+    names = ("recipes.json", "events.jsonl", "weights.safetensors")
+    try:
+        stamps = tuple((folder / name).stat().st_mtime for name in names)
+    except OSError as error:
+        raise Damaged(f"{folder}: {error.filename} is missing") from None
+    if _verified.get(folder) == stamps:
+        return
+    sums = Status.read(folder).sums or {}
+    for name in names:
+        if checksum(folder / name) != sums.get(name):
+            raise Damaged(f"{folder}/{name}: its checksum does not fit (changed or half-written)")
+    _verified[folder] = stamps
+
+
+def set_aside(folder: Path, why: str) -> None:
+    """Move a damaged take out of the way and say so; shipped ones are only reported."""
+    where = "it is ignored"
+    if not folder.is_relative_to(SHIPPED):
+        target = home() / "damaged" / f"{folder.parent.name}-{folder.name}-{uuid.uuid4().hex[:6]}"
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.rename(folder, target)
+            (target / "why.txt").write_text(why)
+            where = f"it was set aside in {target}"
+        except OSError:
+            pass
+    warnings.warn(f"a run is damaged: {why}; {where}", DamagedRunWarning, stacklevel=3)
+
+
+def every_take() -> list[Path]:
+    """All takes, shipped and own, the latest first; damaged ones are set aside."""
+    names: set[str] = set()
+    for root in (SHIPPED, home() / "runs"):
+        try:
+            names |= {p.name for p in root.iterdir() if re.fullmatch("[0-9a-f]{16}", p.name)}
+        except OSError:
+            continue
+    found = [take for name in names for take in sound(name)]
+    return sorted(found, key=lambda take: (take / "state.json").stat().st_mtime, reverse=True)
+
+
+def remove(folder: Path) -> None:
+    """Delete a take, unless somebody trains it or it is shipped."""
+    if folder.is_relative_to(SHIPPED):
+        raise BadInput(f"{folder.parent.name}: is shipped with the package and cannot be removed")
+    if Lease.held(folder):
+        raise BadInput(f"{folder.parent.name}: is being trained; stop it first")
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        folder.parent.rmdir()
+    except OSError:
+        pass
+
+
+def prune(cap: float | None = None) -> None:
+    """Delete the oldest takes that nobody trains until the home is below its cap (megabytes)."""
+    megabytes = cap if cap is not None else _cap()
+    try:
+        found = [p for p in (home() / "runs").glob("*/*") if p.name.isdigit()]
+        sizes = {p: sum(f.stat().st_size for f in p.glob("*") if f.is_file()) for p in found}
+        ages = {p: p.stat().st_mtime for p in found}
+    except OSError:
+        return
+    total = sum(sizes.values())
+    for take in sorted(found, key=ages.__getitem__):
+        if total <= megabytes * 1e6:
+            return
+        if not Lease.held(take):
+            remove(take)
+            total -= sizes[take]
+
+
+def _cap() -> float:
+    text = os.environ.get("WORKBENCH_CAP_MB", "2000")
+    try:
+        cap = float(text)
+        if cap > 0:
+            return cap
+    except ValueError:
+        pass
+    raise BadInput(f"WORKBENCH_CAP_MB={text}: expected a positive number of megabytes")
+
+
+# --------------------------------------------------------------------------------- teachers
+
+
+def prepare(
+    recipes: Sequence[Recipe],
+    device: str = "auto",
+    halted: Callable[[], bool] = lambda: False,
+    dtype: torch.dtype = torch.float32,
+) -> State:
+    """The state of a group: its teachers and starts are found, or trained first."""
+    teachers: dict[tuple[Recipe, str, int], Teacher] = {}
+    starts: dict[Recipe, nn.Module] = {}
+    for recipe in recipes:
+        for teacher in recipe.teachers:
+            key = (teacher, recipe.data.key(), recipe.data.split)
+            if key not in teachers:
+                features = any("features" in r.method.needs for r in recipes)
+                teachers[key] = _teacher(teacher, recipe, device, halted, features)
+        if recipe.start is not None and recipe.start not in starts:
+            starts[recipe.start] = _trained(recipe.start, device, halted).student()
+    return begin(recipes, teachers, starts, device, dtype)
+
+
+def _trained(recipe: Recipe, device: str, halted: Callable[[], bool]) -> Run:
+    run = Run(recipe, device=device)
+    for _ in run:
+        if halted():
+            raise Halted
+    return run
+
+
+def _teacher(
+    recipe: Recipe, student: Recipe, device: str, halted: Callable[[], bool], features: bool
+) -> Teacher:
+    run = _trained(recipe, device, halted)
+    network = run.student()
+    x = student.data.parts()["train"].x
+    if features:
+        return Teacher(network, listen(network, x, features=True))
+    cached = run.folder / f"said-{student.data.key()}-{student.data.split}.safetensors"
+    try:
+        logits = load_tensors(cached)["logits"]
+        if logits.shape[0] == len(x):
+            return Teacher(network, Outputs(logits))
+    except Exception:  # no cache, or a damaged one: asking again costs a moment
+        pass
+    said = listen(network, x)
+    if not run.folder.is_relative_to(SHIPPED):
+        save_tensors(cached, {"logits": said.logits})
+    return Teacher(network, said)
+
+
+# ---------------------------------------------------------------------------------- distill
