@@ -1,0 +1,59 @@
+"""Whether one run of a list is better than another: paired by seed, corrected for their number."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from workbench.evaluation import Verdict, verdict, verdicts
+from workbench.ui import _form
+from workbench.ui._desk import Sight
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A run against the baseline: the verdict, its pairs, and the step if it is not the end."""
+
+    verdict: Verdict
+    pairs: tuple[float, ...]
+    step: int | None
+    fewer: bool  # not every student has a partner
+
+
+def scores(sight: Sight, step: int | None = None) -> tuple[float | None, ...]:
+    """The share right on test of every student, at the last event up to a step."""
+    events = [e for e in sight.events if step is None or e.step <= step]
+    return events[-1].accuracy.get("test", ()) if events else ()
+
+
+def compare(baseline: Sight | None, sights: Sequence[Sight]) -> dict[str, Compared]:
+    """Every run against the baseline; one that is not over at the last step both have."""
+    if baseline is None:
+        return {}
+    settled: dict[str, tuple[float | None, ...]] = {}
+    found: dict[str, Compared] = {}
+    base = scores(baseline)
+    for sight in sights:
+        if sight.run == baseline.run or not sight.events:
+            continue
+        over = sight.state == baseline.state == "finished"
+        step = None if over else min(sight.step, baseline.step)
+        ours, theirs = scores(sight, step), scores(baseline, step)
+        n = min(len(ours), len(theirs))
+        if over and len(ours) == len(theirs):
+            settled[sight.run] = ours
+        alone = verdict([ours[:n]], [theirs[:n]])
+        pairs = tuple(
+            a - b for a, b in zip(ours, theirs, strict=False) if a is not None and b is not None
+        )
+        found[sight.run] = Compared(alone, pairs, step, len(ours) != len(theirs))
+    if len(settled) > 1:  # Holm's correction, among those that are over
+        judged = verdicts({"": [base]} | {run: [row] for run, row in settled.items()})
+        for run, one in judged.items():
+            found[run] = Compared(one, found[run].pairs, None, False)
+    return found
+
+
+def tuned(sights: Sequence[Sight]) -> bool:
+    """Whether the learning rate of every run was chosen on validation images."""
+    return all(sight.take.recipe in _form.tuned() for sight in sights)

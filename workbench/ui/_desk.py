@@ -1,0 +1,283 @@
+"""What the buttons do: one pool of workers, and every visitor's runs as they stand now."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from workbench import jobs
+from workbench.base import BadInput
+from workbench.charts import roles
+from workbench.events import Event
+from workbench.jobs import Pool
+from workbench.runs import Damaged, Lease, Status
+from workbench.ui import _form, words
+from workbench.ui._take import Take, take
+from workbench.ui._visitor import Entry, Visitor, change, name_of, visitor
+
+ACTIVE = ("queued", "running", "paused")
+
+
+@functools.cache
+def pool() -> Pool:
+    """The one pool of this server."""
+    return Pool()
+
+
+def warm() -> None:
+    """Start the workers beside the server, so that the first click finds torch imported."""
+    threading.Thread(target=pool().start, daemon=True).start()
+
+
+@dataclass(frozen=True)
+class Sight:
+    """A run of a visitor's list as it stands now."""
+
+    entry: Entry
+    take: Take
+    state: str  # queued, running, paused, stopped, finished, failed
+    step: int
+    events: Sequence[Event]
+    name: str
+    role: str = "muted"
+    ahead: int | None = None
+    reason: str = ""
+    seconds: float | None = None
+
+    @property
+    def run(self) -> str:
+        """Its name."""
+        return self.entry.run
+
+    @property
+    def steps(self) -> int:
+        """How many it has in all."""
+        return self.take.recipe.steps
+
+    @property
+    def active(self) -> bool:
+        """Whether its training is not over."""
+        return self.state in ACTIVE
+
+
+def look(one: Visitor) -> list[Sight]:
+    """The runs of a list, in its order; what is damaged is left out."""
+    found = []
+    for entry in one.shown():
+        try:
+            found.append(_see(entry, one.key))
+        except (Damaged, BadInput, OSError):
+            continue
+    labels = [s.take.recipe.method.key() == "scratch" for s in found]
+    at = [i for i, s in enumerate(found) if s.run == one.chosen]
+    taken = roles(labels, at[0] if at else None)
+    names: dict[str, int] = {}
+    out = []
+    for sight, role in zip(found, taken, strict=True):
+        count = names[sight.name] = names.get(sight.name, 0) + 1
+        name = f"{sight.name} ({count})" if count > 1 else sight.name
+        out.append(replace(sight, role=role, name=name))
+    return out
+
+
+def follower(key: str) -> str:
+    """A visitor's name among the followers of a run."""
+    return key[:32]
+
+
+def _see(entry: Entry, key: str) -> Sight:
+    found = take(entry.folder)
+    status, events = found.status(), found.events()
+    state, ahead = _state(entry, status, key)
+    if entry.view != "live":
+        events = [event for event in events if event.step <= entry.seen]
+    step = events[-1].step if events else 0
+    name = words.run_name(found.recipe, _form.rates())
+    seconds = status.cpu_seconds or None
+    return Sight(entry, found, state, step, events, name, "", ahead, status.reason, seconds)
+
+
+def _state(entry: Entry, status: Status, key: str) -> tuple[str, int | None]:
+    """The state in the words of the run bar, and how many wait before it."""
+    folder = entry.folder
+    if entry.view == "left":
+        return "stopped", None
+    if entry.view == "held":
+        return "paused", None
+    if status.status in ("done", "failed"):
+        return {"done": "finished", "failed": "failed"}[status.status], None
+    ahead = pool().ahead(folder)
+    if ahead is not None:
+        return "queued", ahead
+    if Lease.held(folder) or _trains(folder):
+        return ("paused" if _paused(folder, follower(key)) else "running"), None
+    return "stopped", None  # also what a server that was ended left behind
+
+
+def _trains(folder: Path) -> bool:
+    with pool().lock:
+        return any(folder in doing for doing in pool().doing)
+
+
+def _paused(folder: Path, who: str) -> bool:
+    asked = jobs.read_command(folder)
+    held = asked.get("by") == who and asked.get("do") in ("pause", "step")
+    return held and jobs.sole(folder, who)
+
+
+# ---------------------------------------------------------------------------------- actions
+
+
+def active(one: Visitor) -> Sight | None:
+    """The run that is under way; a visitor has at most one."""
+    return next((s for s in reversed(look(one)) if s.active), None)
+
+
+def current(one: Visitor) -> Sight | None:
+    """The run that the bar speaks about: the one under way, else the chosen one."""
+    sights = look(one)
+    under_way = [s for s in sights if s.active]
+    found = under_way or [s for s in sights if s.run == one.chosen]
+    return found[-1] if found else None
+
+
+def start(token: str, made: _form.Setup) -> None:
+    """Train an arm anew, or join its training under way, and put it in the picture."""
+    one = visitor(token)
+    if under_way := active(one):
+        raise BadInput(words.STILL.format(under_way.step, under_way.steps))
+    folder = pool().submit(made.recipes, follower(one.key))
+    with change(token) as one:
+        one.put(Entry(name_of(folder)))
+        one.chosen = name_of(folder)
+        if one.find(one.baseline) is None:
+            one.baseline = one.shown()[0].run
+
+
+def go_on(token: str) -> None:
+    """Continue: a paused training, one's own paused view, or a stopped run."""
+    with change(token) as one:
+        sight = current(one)
+        if sight is None:
+            return
+        one.put(replace(sight.entry, view="live"))
+        one.chosen = sight.run
+        folder, who = sight.entry.folder, follower(one.key)
+    jobs.command(folder, who, "go")
+    if _state(replace(sight.entry, view="live"), sight.take.status(), one.key)[0] == "stopped":
+        pool().resume(folder, who)
+
+
+def hold(token: str) -> None:
+    """Pause: the training if nobody else watches, else this visitor's view."""
+    _ask(token, "pause", "held")
+
+
+def step(token: str) -> None:
+    """The next event, then wait."""
+    with change(token) as one:
+        sight = active(one)
+        if sight is None:
+            return
+        if sight.entry.view == "held":
+            later = [e.step for e in sight.take.events() if e.step > sight.entry.seen]
+            one.put(replace(sight.entry, seen=later[0] if later else sight.entry.seen))
+            if later and later[0] == sight.steps:
+                one.put(replace(sight.entry, view="live"))
+            return
+    _ask(token, "step", "held")
+
+
+def stop(token: str) -> None:
+    """End the training and keep it, or only stop watching where others go on."""
+    _ask(token, "stop", "left")
+
+
+def _ask(token: str, do: str, view: str) -> None:
+    with change(token) as one:
+        sight = active(one)
+        if sight is None:
+            return
+        folder, who = sight.entry.folder, follower(one.key)
+        if sight.entry.view == "held" and do == "stop":
+            one.put(replace(sight.entry, view="left"))
+        elif not jobs.command(folder, who, do):
+            one.put(replace(sight.entry, view=view, seen=sight.step))
+        if view == "left":
+            with_others = not jobs.sole(folder, who)
+            if with_others:
+                jobs.leave(folder, who)
+
+
+def leave_queue(token: str) -> None:
+    """Give up one's place; the run before it is in the picture again."""
+    with change(token) as one:
+        sight = active(one)
+        if sight is None:
+            return
+        folder, who = sight.entry.folder, follower(one.key)
+        if jobs.sole(folder, who) and not pool().withdraw(folder):
+            jobs.command(folder, who, "stop")
+        jobs.leave(folder, who)
+        one.entries = [e for e in one.entries if e.run != sight.run]
+        one.chosen = one.shown()[-1].run if one.shown() else ""
+
+
+def reset(token: str) -> None:
+    """Empty the list; nothing is deleted."""
+    with change(token) as one:
+        one.hide([entry.run for entry in one.shown()])
+        one.chosen = ""
+
+
+def bring_back(token: str) -> None:
+    """Undo the last reset or removal."""
+    with change(token) as one:
+        one.bring_back()
+        if one.shown():
+            one.chosen = one.shown()[-1].run
+
+
+def choose(token: str, run: str) -> None:
+    """Put a run in the picture."""
+    with change(token) as one:
+        if one.find(run):
+            one.chosen = run
+
+
+def measure_against(token: str, run: str) -> None:
+    """Make a run the one that the others are compared with."""
+    with change(token) as one:
+        if one.find(run):
+            one.baseline = run
+
+
+def remove(token: str, run: str) -> None:
+    """Take a run off the list."""
+    with change(token) as one:
+        sight = next((s for s in look(one) if s.run == run), None)
+        if sight is None:
+            return
+        if sight.active:
+            raise BadInput(words.REMOVE_LIVE)
+        one.hide([run])
+        left = one.shown()
+        if run == one.chosen:
+            one.chosen = left[-1].run if left else ""
+        if run == one.baseline:
+            one.baseline = left[0].run if left else ""
+
+
+def pick(token: str, sample: int) -> None:
+    """Look at another image."""
+    with change(token) as one:
+        one.sample = sample
+
+
+def heat(token: str) -> None:
+    """Switch between the chosen run's temperature and 1."""
+    with change(token) as one:
+        one.heated = not one.heated

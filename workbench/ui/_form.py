@@ -1,0 +1,326 @@
+"""What goes in: a form made from the knobs of every registry, and the recipes that it means.
+
+The form is one component whose value is a line of JSON; its sliders answer in the browser
+(`form.js`). Nothing that comes from there is trusted: `setup` checks every value again.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from workbench.base import BadInput, Knob, Method
+from workbench.charts import escape, thousands
+from workbench.data import DATA, Data
+from workbench.methods import METHODS
+from workbench.models import MODELS
+from workbench.recipe import Recipe, teacher
+from workbench.recipes import RECIPES
+from workbench.ui import words
+
+#: Knobs that no visitor turns: the app has one split, its seeds are counted, its pace is fixed.
+FIXED = ("seed", "events", "split", "images")
+FIRST = ("learning_rate", "steps", "seeds", "batch_size", "teacher")
+#: Method knobs that stand in front; the others are behind "More".
+FRONT = 2
+#: Floating-point operations a second of one slow core, and the longest training in seconds.
+SPEED, LONGEST = 2e9, 600
+LARGEST = 20_000  # characters of JSON: far more than any form needs
+
+
+@dataclass(frozen=True)
+class Setup:
+    """An arm: a recipe and how many students it is trained with."""
+
+    recipe: Recipe
+    seeds: int
+
+    @property
+    def recipes(self) -> tuple[Recipe, ...]:
+        """One recipe per student."""
+        return tuple(self.recipe.but(seed=seed) for seed in range(self.seeds))
+
+    @property
+    def seconds(self) -> float:
+        """About how long it takes on one slow core."""
+        recipe = self.recipe
+        batch = min(recipe.batch_size or recipe.data.images, recipe.data.images)
+        return self.seeds * recipe.steps * batch * 3 * _size(recipe.student)[1] / SPEED
+
+
+@functools.cache
+def _size(student: str) -> tuple[int, int]:
+    """Weights, and operations for one image."""
+    from workbench.evaluation import flops, parameters
+
+    data = DATA["digits"]
+    network = MODELS[student](data.shape, data.classes).eval()
+    return parameters(network), flops(network, torch.zeros(1, *data.shape))
+
+
+# ------------------------------------------------------------------------------------ knobs
+
+
+def common() -> dict[str, Knob]:
+    """The knobs that every method has, in the order of the form: images and student in front."""
+    models = tuple(sorted(MODELS, key=lambda name: _size(name)[0]))
+    own = {
+        "images": DATA["digits"].knobs()["images"],
+        "student": _choice("student", "mlp-16", models, words.STUDENT),
+    }
+    later = {
+        "seeds": Knob("seeds", "int", 12, 1, 24, (1, 24), title=words.SEEDS,
+                      meaning=words.SEEDS_MEANING),
+        "teacher": _choice("teacher", "mlp-256-256", models, words.TEACHER_KNOB),
+    }  # fmt: skip
+    declared = Recipe.knobs() | DATA["digits"].knobs()
+    later |= {name: knob for name, knob in declared.items() if name not in FIXED}
+    first = {name: later.pop(name) for name in FIRST if name in later}
+    return own | first | later
+
+
+def _choice(name: str, default: str, choices: Sequence[str], title: str) -> Knob:
+    meaning = words.TEACHER_MEANING if name == "teacher" else ""
+    return Knob(name, "choice", default, choices=tuple(choices), title=title, meaning=meaning)
+
+
+def defaults(method: str = "kd") -> dict[str, Any]:
+    """The form on arrival: the method's own defaults, 50 images."""
+    values = {name: knob.default for name, knob in common().items()} | {"images": 50}
+    knobs = {name: knob.default for name, knob in METHODS[method].knobs().items()}
+    return {"method": method, "knobs": knobs} | values
+
+
+def values_of(setup: Setup) -> dict[str, Any]:
+    """The inverse of `setup`: what the form shows for an arm."""
+    recipe = setup.recipe
+    found = defaults(recipe.method.key()) | recipe.values() | recipe.data.values()
+    found |= {"knobs": recipe.method.values(), "student": recipe.student, "seeds": setup.seeds}
+    if recipe.teachers:
+        found["teacher"] = recipe.teachers[0].student
+    return {name: found[name] for name in ("method", "knobs", *common())}
+
+
+def _checked(knob: Knob, owner: str, raw: object, text: bool) -> Any:
+    """A value that may be used, or `BadInput` in the visitor's words."""
+    try:
+        if text and isinstance(raw, str) and knob.kind in ("float", "int"):
+            return knob.parse(owner, raw.strip().replace(",", "."))  # a decimal comma is fine
+        if text and isinstance(raw, str) and knob.kind in ("classes", "pairs"):
+            return knob.parse(owner, raw)
+        return knob.check(owner, raw)
+    except BadInput:
+        raise BadInput(words.allowed(knob, raw)) from None
+
+
+def setup(found: object, text: bool = True) -> Setup:
+    """The arm that a form's values mean; `text`: numbers may come as people typed them."""
+    if not isinstance(found, Mapping):
+        raise BadInput("recipe: expected named values")
+    given = dict(found)
+    method = _method(given.pop("method", "kd"), given.pop("knobs", {}), text)
+    knobs = common()
+    for name in given:
+        if name not in knobs:
+            raise BadInput(f"knob {str(name)[:40]!r} is not known: expected {', '.join(knobs)}")
+    value = {
+        name: _checked(knob, "form", given.get(name, defaults()[name]), text)
+        for name, knob in knobs.items()
+    }
+    data = DATA["digits"](**{k: v for k, v in value.items() if k in Data.knobs()})
+    chosen = {k: v for k, v in value.items() if k in Recipe.knobs()}
+    taught = (teacher(data, value["teacher"]),) if "teacher" in method.needs else ()
+    recipe = Recipe(value["student"], data, method, taught, **chosen)
+    made = Setup(recipe, value["seeds"])
+    if made.seconds > LONGEST:
+        raise BadInput(words.LONG.format(math.ceil(made.seconds / 60)))
+    return made
+
+
+def _method(key: object, knobs: object, text: bool) -> Method:
+    """The method of a name and its knobs."""
+    kind = METHODS[key] if isinstance(key, str) else METHODS[str(key)[:40]]
+    if not isinstance(knobs, Mapping):
+        raise BadInput("knobs: expected named values")
+    known = kind.knobs()
+    checked = {
+        name: _checked(known[name], kind.__name__, raw, text) if name in known else raw
+        for name, raw in knobs.items()
+    }
+    return kind(**checked)
+
+
+def read(line: object) -> Setup:
+    """The arm that the form's line of JSON means."""
+    if not isinstance(line, str) or len(line) > LARGEST:
+        raise BadInput("recipe: expected a short line of JSON")
+    try:
+        return setup(json.loads(line))
+    except (json.JSONDecodeError, RecursionError):
+        raise BadInput("recipe: expected a short line of JSON") from None
+
+
+def show(values: Mapping[str, Any]) -> str:
+    """The line of JSON that sets the form."""
+    return json.dumps(dict(values))
+
+
+# ---------------------------------------------------------------------- presets and address
+
+
+def presets() -> dict[str, Setup]:
+    """The arms of the first act, by name."""
+    found: dict[str, Setup] = {}
+    for recipe in RECIPES["first-act"].recipes:
+        name = words.run_name(recipe, rates())
+        seeds = found[name].seeds + 1 if name in found else 1
+        found[name] = Setup(recipe.arm(), seeds)
+    return found
+
+
+@functools.cache
+def tuned() -> frozenset[Recipe]:
+    """The arms whose learning rate was chosen on validation images: those of named recipes."""
+    return frozenset(recipe.arm() for named in RECIPES.values() for recipe in named.recipes)
+
+
+@functools.cache
+def rates() -> Mapping[str, float]:
+    """The learning rate that a name need not mention: the first act's, by method."""
+    return {r.method.key(): r.learning_rate for r in RECIPES["first-act"].recipes}
+
+
+def from_address(query: Mapping[str, str]) -> tuple[dict[str, Any] | None, list[str]]:
+    """The form's values in an address, clamped, and a sentence for each that was changed."""
+    given = {k: str(v)[:80] for k, v in list(query.items())[:60] if not k.startswith("__")}
+    if not given:
+        return None, []
+    notes: list[str] = []
+    method = given.pop("method", "kd")
+    if method not in METHODS:
+        notes.append(words.IGNORED.format("method", method))
+        method = "kd"
+    values, own = defaults(method), METHODS[method].knobs()
+    for key, text in given.items():
+        knob = own.get(key[2:]) if key.startswith("k.") else common().get(key)
+        if knob is None:
+            notes.append(words.IGNORED.format(key, text))
+            continue
+        value, note = _clamped(knob, text)
+        (values["knobs"] if key.startswith("k.") else values)[knob.name] = value
+        notes += [note] if note else []
+    try:
+        setup(values)
+    except BadInput as error:
+        return None, [*notes, words.sentence(error)]
+    return values, notes
+
+
+def _clamped(knob: Knob, text: str) -> tuple[Any, str]:
+    """A value in its range and, if it was not, the sentence that says so."""
+    try:
+        return knob.parse("address", text), ""
+    except BadInput:
+        pass
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if knob.kind not in ("float", "int") or not math.isfinite(number):
+        return knob.default, words.IGNORED.format(knob.name, text)
+    assert knob.low is not None and knob.high is not None
+    value = min(max(number, knob.low), knob.high)
+    value = round(value) if knob.kind == "int" else value
+    limits = words.number(knob.low), words.number(knob.high)
+    return value, words.CLAMPED.format(knob.title, *limits, text, words.number(value))
+
+
+# ------------------------------------------------------------------------------------- HTML
+
+
+def script() -> str:
+    """What makes the form answer in the browser."""
+    return (Path(__file__).parent / "form.js").read_text(encoding="utf-8")
+
+
+def html() -> str:
+    """The form: a block of knobs for each method, then what all methods share."""
+    shared = common()
+    front = "".join(_row(knob) for name, knob in shared.items() if name in ("images", "student"))
+    more = "".join(_row(k) for name, k in shared.items() if name not in ("images", "student"))
+    options = "".join(
+        f'<option value="{escape(key)}">{escape(method.title)}</option>'
+        for key, method in METHODS.items()
+    )
+    blocks = [_block(key, list(method.knobs().values())) for key, method in METHODS.items()]
+    heading = f'<h2 class="part">{words.RECIPE}</h2>'
+    select = (
+        f'<label class="out-of-sight" for="f-method">{words.METHOD}</label>'
+        f'<select id="f-method" class="pick" data-field="method">{options}</select>'
+    )
+    drawer = (
+        f'<details class="drawer"><summary>{words.MORE}<small>{words.MORE_HINT}</small></summary>'
+        f"{''.join(rest for _, rest in blocks)}{more}</details>"
+    )
+    return (
+        f'<form class="knobs" onsubmit="return false" autocomplete="off">{heading}{select}'
+        f"{''.join(own for own, _ in blocks)}{front}{drawer}</form>"
+    )
+
+
+def _block(key: str, knobs: list[Knob]) -> tuple[str, str]:
+    """A method's paper and first knobs, and those that stand behind 'More'."""
+    paper = f'<p class="paper">{escape(METHODS[key].paper)}</p>'
+    rows = [_row(replace(knob), key) for knob in knobs]
+    wrap = f'<div data-method="{escape(key)}" hidden>'
+    rest = "".join(rows[FRONT:])
+    own = f"{wrap}{paper}{''.join(rows[:FRONT])}</div>"
+    return own, f"{wrap}{rest}</div>" if rest else ""
+
+
+def _row(knob: Knob, method: str = "") -> str:
+    """A knob: its name and symbol, its note, what is typed and what is dragged."""
+    ident = f"f-{method}-{knob.name}" if method else f"f-{knob.name}"
+    symbol = f"<i>{escape(knob.symbol)}</i>" if knob.symbol else ""
+    note = f'<p class="note">{escape(words.meaning(knob))}</p>' if words.meaning(knob) else ""
+    data = f'data-field="{escape(knob.name)}" data-own="{escape(method)}"'
+    title = escape(knob.title)
+    if knob.kind == "choice":
+        options = "".join(_option(knob, choice) for choice in knob.choices or ())
+        head = f'<label for="{ident}">{title}{symbol}</label>{note}'
+        control = f'<select id="{ident}" class="pick" {data}>{options}</select>'
+        return f'<div class="knob">{head}{control}</div>'
+    if knob.kind == "classes":
+        boxes = "".join(
+            f'<label><input type="checkbox" value="{k}"><span>{k}</span></label>'
+            for k in range(int(knob.low or 0), int(knob.high or 9) + 1)
+        )
+        legend = f"<legend>{title}</legend>{note}"
+        return f'<fieldset class="knob classes" {data}>{legend}<div>{boxes}</div></fieldset>'
+    start = knob.default if isinstance(knob.default, (int, float)) else ""
+    typed = f'<input id="{ident}" type="text" inputmode="decimal" maxlength="40" value="{start}" '
+    bounds = f'{data} data-low="{knob.low}" data-high="{knob.high}" data-kind="{knob.kind}"'
+    head = f'<label for="{ident}">{title}{symbol}</label>{typed}{bounds}>{note}'
+    if not knob.slider:
+        return f'<div class="knob">{head}</div>'
+    low, high = knob.slider
+    scale = knob.scale if low > 0 else "linear"
+    drag = (
+        f'<input type="range" min="0" max="1000" aria-label="{title}" data-scale="{scale}" '
+        f'data-from="{low}" data-to="{high}">'
+    )
+    return f'<div class="knob">{head}{drag}</div>'
+
+
+def _option(knob: Knob, choice: str) -> str:
+    shown = choice
+    if knob.name in ("student", "teacher") and choice in MODELS:
+        shown = f"{choice}, {words.STUDENT_MEANING.format(thousands(_size(choice)[0]))}"
+    return f'<option value="{escape(choice)}">{escape(shown)}</option>'

@@ -1,0 +1,461 @@
+"""The parts of the Train page as HTML, each from the runs as they stand now."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from workbench import charts
+from workbench.charts import Opinion, Series, Term, escape
+from workbench.ui import _form, words
+from workbench.ui._compare import Compared, compare, scores, tuned
+from workbench.ui._desk import Sight, current, look
+from workbench.ui._take import Teacher, gallery, heard, softmax
+from workbench.ui._visitor import Visitor
+
+#: Widths in pixels of the chart, the image's column and the whole page, until it reports them.
+WIDTHS = (520, 232, 1120)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """All that the page shows, gathered once for one drawing of it."""
+
+    visitor: Visitor
+    sights: list[Sight]
+    bar: Sight | None  # whom the run bar speaks about
+    chosen: Sight | None
+    baseline: Sight | None
+    compared: dict[str, Compared]
+    widths: tuple[int, int, int]
+    message: str = ""
+
+    @property
+    def live(self) -> bool:
+        """Whether something is under way."""
+        return any(sight.active for sight in self.sights)
+
+
+def scene(one: Visitor, widths: tuple[int, int, int] = WIDTHS, message: str = "") -> Scene:
+    """The scene of a visitor."""
+    sights = look(one)
+    by_run = {sight.run: sight for sight in sights}
+    baseline = by_run.get(one.baseline) or (sights[0] if sights else None)
+    bar = current(one)
+    return Scene(
+        one,
+        sights,
+        by_run.get(bar.run) if bar else None,
+        by_run.get(one.chosen),
+        baseline,
+        compare(baseline, sights),
+        widths,
+        message,
+    )
+
+
+# --------------------------------------------------------------------------- status and bar
+
+
+def status(now: Scene, fresh: bool, seconds: float) -> str:
+    """The state in words with its marker, and the thin line of progress."""
+    sight = now.bar
+    if now.message:
+        return _status("failed", f"<span>{escape(now.message)}</span>") + _progress(now)
+    if sight is None and not now.sights:
+        return _status("empty", escape(words.EMPTY)) + _progress(now)
+    if sight is None or fresh:
+        return _status("idle", _bold("idle", words.ready(seconds))) + _progress(None)
+    rest = {
+        "queued": words.waiting(sight.ahead),
+        "running": words.at_step(sight.step, sight.steps),
+        "paused": f"at {words.at_step(sight.step, sight.steps)}.",
+        "stopped": f"at {words.at_step(sight.step, sight.steps)}, kept.",
+        "finished": words.finished(sight.seconds),
+        "failed": "",
+    }[sight.state]
+    text = _bold(sight.state, rest)
+    if sight.state == "failed":
+        text = f"<span>{escape(words.broke(sight.reason, sight.step))}</span>"
+    lost = sight.events[-1].diverged if sight.events else ()
+    if lost and sight.state != "failed":
+        text += f" <span>{escape(words.diverged(len(lost), len(sight.take.recipes)))}</span>"
+    return _status(sight.state, text, sight) + _progress(now)
+
+
+def _bold(state: str, rest: str) -> str:
+    return f"<span><b>{escape(words.STATES[state])}</b> {escape(rest)}</span>"
+
+
+def _status(state: str, text: str, sight: Sight | None = None) -> str:
+    dot = ""
+    if sight is not None and state in ("running", "paused"):
+        on = " on" if state == "running" else ""
+        dot = f'<i class="live-dot {sight.role}{on}"></i>'
+    kind = " failed" if state == "failed" else ""
+    return f'<p class="status{kind}" role="status" data-state="{state}">{dot}{text}</p>'
+
+
+def _progress(now: Scene | None) -> str:
+    sight = now.bar if now else None
+    share = 100 * sight.step / sight.steps if sight and not sight.state == "finished" else 0
+    share = 100 if sight and sight.state == "finished" else share
+    return (
+        f'<div class="progress" role="progressbar" aria-label="{words.TRAIN}" aria-valuemin="0" '
+        f'aria-valuemax="100" aria-valuenow="{share:.0f}">'
+        f'<i style="--done:{share:.1f}%"></i></div>'
+    )
+
+
+# ------------------------------------------------------------------------------- the chart
+
+
+def _curve_name(name: str) -> str:
+    """A name beside a curve: there is room for some sixteen letters."""
+    first, comma, rest = name.partition(", ")
+    return rest if comma and len(name) > 16 and "=" in rest else name
+
+
+def _series(now: Scene) -> list[Series]:
+    out = []
+    for sight in now.sights:
+        rows = zip(*(e.accuracy.get("test", ()) for e in sight.events), strict=False)
+        steps = [event.step for event in sight.events]
+        name = _curve_name(sight.name)
+        out.append(Series(sight.role, name, steps, list(rows), sight.state))
+    return out
+
+
+def _taught(now: Scene) -> Teacher | None:
+    """The teacher of the run in the picture; the shipped one when there is none."""
+    sight = now.chosen or now.bar or now.baseline
+    recipe = sight.take.teacher if sight else _form.setup(_form.defaults()).recipe.teachers[0]
+    return heard(recipe)
+
+
+def _floor(now: Scene) -> float:
+    """Where the axis starts: at 0 only if a run that is over ended below a half."""
+    ends = [s for s in now.sights if not s.active]
+    means = [charts.mean_sd(scores(s)) for s in ends]
+    return 0.0 if any(m and m[0] < 0.52 for m in means) else 0.5
+
+
+def chart(now: Scene) -> str:
+    """Every run's curve and the teacher's line."""
+    known = _taught(now)
+    width = now.widths[0]
+    last = max((s.steps for s in now.sights), default=300)
+    picture = charts.curves(
+        _series(now),
+        width=width,
+        height=320 if width < 420 else 432,
+        teacher=known.accuracy if known else None,
+        last_step=last,
+        span=(_floor(now), 1.0),
+        title=words.AXIS,
+    )
+    points = sum(len(s.events) for s in now.sights)
+    return f'<div class="figure" id="curves" data-n="{points}">{picture}</div>'
+
+
+def chart_tools(now: Scene) -> str:
+    """What stands under the chart: its numbers as a table, and the picture to keep."""
+    table = charts.curves_table(_series(now), caption=words.AXIS)
+    return _under("curves", table)
+
+
+def _under(figure: str, table: str) -> str:
+    """'Save picture' and 'Data table' below a figure."""
+    save = f'<button type="button" class="link" data-save="{figure}">{words.SAVE}</button>'
+    details = charts.data_table(table).replace("<details", f'<details data-keep="{figure}"', 1)
+    return f'<div class="under">{save}{details}</div>'
+
+
+# -------------------------------------------------------------------------------- the image
+
+
+def _temperature(now: Scene) -> tuple[float, float]:
+    """The temperature of the bars, and the chosen run's own."""
+    sight = now.chosen
+    own = float(getattr(sight.take.recipe.method, "temperature", 1.0)) if sight else 1.0
+    return (own if now.visitor.heated else 1.0), own
+
+
+def _student(sight: Sight, sample: int, temperature: float) -> Opinion:
+    """What a run's first student says now."""
+    logits = sight.take.opinion(len(sight.events) - 1, sample) if sight.events else []
+    return Opinion(sight.role, sight.name, softmax(logits, temperature))
+
+
+def image(now: Scene) -> str:
+    """The picked image, the teacher's answer beside the chosen student's, and the loss."""
+    sample = now.visitor.sample
+    label, pixels = gallery()[sample]
+    alt = words.image_alt(label, sample)
+    temperature, own = _temperature(now)
+    sight, known = now.chosen, _taught(now)
+    chase = sight is not None and sight.active
+    note = words.chasing(temperature, chase)
+    out = [f'<h2 class="part">{words.IMAGE}</h2>']
+    out.append(
+        f'<div class="this-one">{charts.digit(pixels, 72, alt)}'
+        f'<p class="aside">{escape(note)}</p></div>'
+    )
+    if known and sight:
+        left = Opinion("teacher", words.TEACHER, softmax(known.logits[sample], temperature))
+        right = _student(sight, sample, temperature)
+        right = Opinion(right.role, words.STUDENT, right.probabilities)
+        width = min(now.widths[1], 320)
+        out.append(charts.opinions(left, right, width=width, truth=label))
+    buttons = [f'<button type="button" class="link" data-do="next">{words.IMAGE_NEXT}</button>']
+    if own != 1:
+        text = words.heat(own, now.visitor.heated)
+        buttons.append(f'<button type="button" class="link" data-do="heat">{text}</button>')
+    buttons.append(f'<a class="link" href="#gallery">{words.IMAGE_ALL}</a>')
+    out.append(f'<div class="tools">{"".join(buttons)}</div>')
+    return "".join(out) + (_losses(now, sight) if sight and sight.events else "")
+
+
+def _losses(now: Scene, sight: Sight) -> str:
+    """A line per term of the loss: mean over the students."""
+    names = list(dict.fromkeys(name for event in sight.events for name in event.terms))
+    spare = iter(("third", "fourth"))
+    terms = []
+    for name in names:
+        role = name if name in ("teacher", "labels") else next(spare, "muted")
+        found = (charts.mean_sd(e.terms.get(name, ())) for e in sight.events)
+        values = [m[0] if m else None for m in found]
+        terms.append(Term(role, words.TERMS.get(name, name), values))
+    if not terms:
+        return ""
+    drawn = charts.losses(terms, width=min(now.widths[1], 420), total=sight.take.recipe.events + 1)
+    step = f"<small>{escape(words.at_step(sight.step, sight.steps))}</small>"
+    return f'<div class="hairline"><h2 class="part">{words.LOSS}{step}</h2>{drawn}</div>'
+
+
+def samples(now: Scene) -> str:
+    """The gallery: a button for each image."""
+    out = []
+    for place, (label, pixels) in enumerate(gallery()):
+        alt = words.image_alt(label, place)
+        pressed = "true" if place == now.visitor.sample else "false"
+        picture = charts.digit(pixels, 36, alt)
+        out.append(
+            f'<button type="button" data-do="pick" data-sample="{place}" '
+            f'aria-pressed="{pressed}">{picture}</button>'
+        )
+    note = f"<small>{words.GALLERY_NOTE}</small>"
+    heading = f'<h2 class="part" id="gallery">{words.GALLERY}{note}</h2>'
+    return f'{heading}<div class="samples small">{"".join(out)}</div>'
+
+
+def everybody(now: Scene) -> str:
+    """What the teacher and every run say about the picked image."""
+    sample = now.visitor.sample
+    label = gallery()[sample][0]
+    temperature, _ = _temperature(now)
+    known = _taught(now)
+    models = [_student(sight, sample, temperature) for sight in now.sights[-6:]]
+    if known:
+        said = softmax(known.logits[sample], temperature)
+        models.insert(0, Opinion("teacher", words.TEACHER, said))
+    wide = now.widths[2]
+    width = wide if wide < 700 else round(wide * 0.58)
+    drawn = charts.opinion_rows(models, width=width, truth=label, bar=36)
+    hot = f"<small>{escape(words.at(temperature))}</small>"
+    heading = f'<h2 class="part">{words.EVERYBODY}{hot}</h2>'
+    table = charts.opinions_table(models, caption=words.EVERYBODY)
+    figure = f'<div class="figure" id="everybody">{drawn}</div>'
+    return f"{heading}{figure}{_under('everybody', table)}"
+
+
+# ------------------------------------------------------------------- the verdict, the table
+
+
+def finding(now: Scene) -> str:
+    """The verdict on the chosen run as a sentence, and what it does not say."""
+    base, sight = now.baseline, now.chosen
+    if not now.sights or base is None:
+        return ""
+    if len(now.sights) == 1:
+        return f'<p class="say">{words.ALONE}</p>'
+    if sight is None or sight.run == base.run:
+        others = [s for s in now.sights if s.run in now.compared]
+        if not others:
+            return f'<p class="say">{words.ALONE}</p>'
+        sight = others[-1]
+    one = now.compared.get(sight.run)
+    if one is None:
+        return ""
+    if sight.active:
+        return f'<p class="say">{escape(words.going(sight.name))}</p>'
+    chip = charts.chip(one.verdict.text)
+    text = words.finding(sight.name, base.name, one.verdict, one.step)
+    several = one.verdict.coverage > 0.9501
+    note = words.caveat(tuned([base, sight]), one.verdict.over, several, one.fewer)
+    return (
+        f'<div class="verdict" data-verdict="{one.verdict.text}">{chip}'
+        f'<p class="say">{escape(text)}</p><p class="aside">{escape(note)}</p></div>'
+    )
+
+
+def pins(now: Scene) -> str:
+    """The table of the visitor's runs."""
+    counts = [len(sight.take.recipes) for sight in now.sights]
+    note = f"<small>{escape(words.pinned_note(counts))}</small>"
+    caption = f"<caption>{words.PINNED}{note}</caption>"
+    base = words.lower(now.baseline.name) if now.baseline else ""
+    heads = [text.format(base) for text in words.COLUMNS]
+    more = (False, False, False, True, True, True, False, True)
+    cells = "".join(
+        f'<th scope="col"{_more(hide)}>{escape(text)}</th>'
+        for text, hide in zip([*heads, ""], more, strict=True)
+    ).replace('<th scope="col" class="more"></th>', '<td class="more"></td>')
+    rows = "".join(_pin(now, sight) for sight in now.sights)
+    rows = rows or f'<tr><td colspan="8">{words.EMPTY_TABLE}</td></tr>'
+    grid = f"<table>{caption}<thead><tr>{cells}</tr></thead><tbody>{rows}</tbody></table>"
+    scroll = f'<div class="scroll" tabindex="0" role="region" aria-label="{words.PINNED}">'
+    rest = f'<details data-keep="pins"><summary>{words.ALL_COLUMNS}</summary></details>'
+    return f'<div class="numbers pins">{scroll}{grid}</div>{rest}</div>'
+
+
+def _more(hide: bool) -> str:
+    return ' class="more"' if hide else ""
+
+
+def _pin(now: Scene, sight: Sight) -> str:
+    base = now.baseline is not None and sight.run == now.baseline.run
+    shown = now.chosen is not None and sight.run == now.chosen.run
+    reports = sight.take.reports() if sight.state == "finished" else None
+    cells = [
+        (charts.percent_sd(scores(sight)), False),
+        (words.IS_BASE if base else _difference(now.compared.get(sight.run)), False),
+        (_mean(reports, "agreement"), True),
+        (_mean(reports, "ece"), True),
+        (f"{sight.seconds:.1f} s" if sight.seconds else charts.ABSENT, True),
+    ]
+    body = "".join(f"<td{_more(hide)}>{escape(text)}</td>" for text, hide in cells)
+    state = words.cell_state(sight.state, sight.step, sight.steps, sight.ahead)
+    dot = f'<i class="live-dot {sight.role} on"></i> ' if sight.state == "running" else ""
+    body += f"<td>{dot}{escape(state)}</td>"
+    run = f'data-run="{sight.run}"'
+    tools = [] if base else [_act("baseline", run, words.BASELINE, sight.name)]
+    tools += [] if sight.active else [_act("remove", run, words.REMOVE, sight.name)]
+    body += f'<td class="more acts">{" ".join(tools)}</td>'
+    name = charts.escape(sight.name.replace(" = ", "\u00a0=\u00a0"))
+    head = (
+        f'<th scope="row" class="marked">{charts.marker(sight.role)}<button type="button" '
+        f'class="row-name" data-do="choose" {run} aria-pressed="{str(shown).lower()}">{name}'
+        "</button></th>"
+    )
+    live = "live" if sight.active and sight.state != "queued" else ""
+    wait = "wait" if sight.state == "queued" else ""
+    return f'<tr class="{sight.role} {live}{wait}" {run}>{head}{body}</tr>'
+
+
+def _act(do: str, run: str, text: str, name: str) -> str:
+    label = escape(f"{text}: {name}")
+    return (
+        f'<button type="button" class="link" data-do="{do}" {run} aria-label="{label}">'
+        f"{text}</button>"
+    )
+
+
+def _difference(one: Compared | None) -> str:
+    if one is None or one.verdict.mean is None:
+        return charts.ABSENT
+    found = one.verdict
+    at = f", step {one.step}" if one.step is not None else ""
+    if found.low is None:
+        return charts.signed(found.mean) + at
+    return f"{charts.signed(found.mean)} ({charts.interval(found.low, found.high)}{at})"
+
+
+def _mean(reports: Sequence[dict[str, float | None]] | None, name: str) -> str:
+    found = charts.mean_sd([one.get(name) for one in reports]) if reports else None
+    return charts.percent(found[0]) if found else charts.ABSENT
+
+
+# ------------------------------------------------------------------------- more about it
+
+
+def details(now: Scene) -> str:
+    """Pair by pair, which mistakes went away, and how honest the confidence is."""
+    base = now.baseline
+    sight = now.chosen if now.chosen and base and now.chosen.run != base.run else None
+    if sight is None and base:
+        others = [s for s in now.sights if s.run in now.compared]
+        sight = others[-1] if others else None
+    if base is None or sight is None:
+        return f'<p class="aside">{words.ALONE}</p>'
+    parts = [_strips(now), _mistakes(now, base, sight), _sure(now, sight)]
+    return f'<div class="more-about">{"".join(parts)}</div>'
+
+
+def _strips(now: Scene) -> str:
+    rows = []
+    for sight in now.sights:
+        one = now.compared.get(sight.run)
+        if one is None or one.verdict.mean is None or one.verdict.low is None:
+            continue
+        found, note = one.verdict, charts.percent_sd(scores(sight))
+        assert found.mean is not None and found.low is not None and found.high is not None
+        rows.append(
+            charts.Difference(
+                sight.role, sight.name, one.pairs, found.mean, found.low, found.high, note,
+                found.text.lower(),
+            )
+        )  # fmt: skip
+    if not rows:
+        return ""
+    drawn = charts.differences(rows, width=now.widths[2])
+    n = max(len(row.pairs) for row in rows)
+    return _part(words.STRIPS, words.strips_note(n), drawn, "whole")
+
+
+def _mistakes(now: Scene, base: Sight, sight: Sight) -> str:
+    ours, theirs = sight.take.reports(), base.take.reports()
+    if sight.state != "finished" or base.state != "finished" or not ours or not theirs:
+        return ""
+    from workbench.evaluation import aggregate
+
+    before, after = aggregate(theirs)["confusion"], aggregate(ours)["confusion"]
+    change = [
+        [a - b for a, b in zip(x, y, strict=True)] for x, y in zip(before, after, strict=True)
+    ]
+    width = min(now.widths[2], 440)
+    drawn = charts.confusion_difference(change, width=width)
+    rows = [
+        charts.Row(str(i), [f"{v:.1f}".replace("-", charts.MINUS) for v in row])
+        for i, row in enumerate(change)
+    ]
+    note = words.mistakes_note(sight.name, base.name)
+    table = charts.table(["is / read as", *"0123456789"], rows, caption=words.MISTAKES)
+    return _part(words.MISTAKES, note, _figure("mistakes", drawn, table))
+
+
+def _sure(now: Scene, sight: Sight) -> str:
+    reports = sight.take.reports() if sight.state == "finished" else None
+    found = reports[0].get("reliability") if reports else None
+    if not reports or not found:
+        return ""
+    bins = [charts.Bin(b["confidence"], b["accuracy"], b["count"]) for b in found]
+    width = min(now.widths[2], 440)
+    drawn = charts.reliability(bins, width=width, role=sight.role, name=sight.name)
+    rows = [
+        charts.Row(charts.percent(b.confidence, 0), [charts.percent(b.accuracy, 0), str(b.count)])
+        for b in bins
+        if b.count
+    ]
+    table = charts.table(list(words.SURE_COLUMNS), rows, caption=words.SURE)
+    note = words.sure_note(sight.name, reports[0]["ece"])
+    return _part(words.SURE, note, _figure("sure", drawn, table))
+
+
+def _figure(name: str, drawn: str, table: str) -> str:
+    return f'<div class="figure" id="{name}">{drawn}</div>{_under(name, table)}'
+
+
+def _part(title: str, note: str, content: str, kind: str = "") -> str:
+    heading = f'<h2 class="part">{escape(title)}</h2><p class="aside">{escape(note)}</p>'
+    return f'<section class="{kind}">{heading}{content}</section>'

@@ -1,0 +1,180 @@
+"""Opens the app: builds the pages, finds the port, says in a sentence what is not in order."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import gradio as gr
+
+PORT = 7860
+_HERE = Path(__file__).parent
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """`python app.py`: 0 when all went well, 1 with one sentence on standard error."""
+    given = _parser().parse_args(argv)
+    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+    try:
+        port = _port(given.port)
+        if given.check:
+            from workbench.ui._check import check
+
+            return check(port)
+        return serve(given.host, port)
+    except Exception as error:
+        from workbench.base import BadInput, Trouble
+
+        if not isinstance(error, (BadInput, Trouble)):
+            raise
+        print(error, file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="app.py", description="Open the Distillation Workbench.")
+    parser.add_argument("--port", help=f"default {PORT}, or GRADIO_SERVER_PORT")
+    parser.add_argument("--host", help="default 127.0.0.1, or GRADIO_SERVER_NAME")
+    parser.add_argument(
+        "--check", action="store_true", help="say whether all is in order here, and open nothing"
+    )
+    return parser
+
+
+def _port(given: str | None) -> int:
+    from workbench.base import BadInput
+
+    text = given or os.environ.get("GRADIO_SERVER_PORT") or str(PORT)
+    if not text.isdigit() or not 0 < int(text) < 65536:
+        from workbench.ui import words
+
+        raise BadInput(words.bad_port(text))
+    return int(text)
+
+
+def free(host: str, port: int) -> bool:
+    """Whether nobody listens there."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        if os.name == "posix":  # as the server does: what is only winding down does not count
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+            return True
+        except OSError:
+            return False
+
+
+def gpu(function: Any) -> Any:
+    """Mark a function for ZeroGPU Spaces, where at least one must exist; elsewhere itself."""
+    try:
+        import spaces  # type: ignore[import-not-found]
+    except ImportError:
+        return function
+    return spaces.GPU(function)
+
+
+def serve(host: str | None, port: int) -> int:
+    """Open the app and stay until it is ended."""
+    from workbench.base import Trouble
+    from workbench.runs import usable_home
+    from workbench.ui import words
+
+    usable_home()
+    on_space = bool(os.environ.get("SPACE_ID"))
+    host = host or os.environ.get("GRADIO_SERVER_NAME") or ("0.0.0.0" if on_space else "127.0.0.1")
+    if not free(host, port):
+        raise Trouble(words.port_taken(port))
+    demo = build()
+    from workbench.ui import _desk, _visitor
+
+    _visitor.forget()
+    try:
+        open_(demo, server_name=host, server_port=port, prevent_thread_lock=True)
+    except OSError as error:
+        raise Trouble(words.port_taken(port)) from error
+    _desk.warm()
+    try:
+        demo.block_thread()
+    finally:
+        _desk.pool().close()
+    return 0
+
+
+def build() -> gr.Blocks:
+    """All pages as tabs of one page, and the calls for scripts."""
+    gpu(_warm_gpu)
+    import gradio as gr
+
+    from workbench.ui import _api, pages, words
+
+    with gr.Blocks(title=words.TITLED, analytics_enabled=False, fill_width=True) as demo:
+        gr.HTML(_top(), elem_id="top", js_on_load=None)
+        with gr.Tabs():
+            for name, page in sorted(pages().items(), key=lambda item: item[1].order):
+                with gr.Tab(page.title, id=name):
+                    page.fill()
+        _api.expose()
+    demo.queue(max_size=200, default_concurrency_limit=None)
+    return demo
+
+
+def _warm_gpu() -> str:
+    """Does nothing; a ZeroGPU Space must have one function that could use its GPU."""
+    return "ready"
+
+
+def open_(demo: gr.Blocks, **where: Any) -> Any:
+    """Launch with all that every launch needs; nothing of it leaves this machine."""
+    from workbench.ui.theme import theme
+
+    return demo.launch(
+        theme=theme(),
+        head=head(),
+        run_history=False,
+        max_file_size="2mb",
+        state_session_capacity=500,
+        ssr_mode=False,
+        show_error=False,
+        footer_links=["api"],
+        quiet=True,
+        share=False,
+        **where,
+    )
+
+
+def head() -> str:
+    """The styles and the script of every page."""
+    from workbench.charts import PICTURE
+    from workbench.ui.theme import HEAD
+
+    style = (_HERE / "page.css").read_text(encoding="utf-8")
+    script = (_HERE / "page.js").read_text(encoding="utf-8")
+    space = os.environ.get("SPACE_ID")
+    here = f"https://huggingface.co/spaces/{space}" if space else ""
+    names = f"const PICTURE={json.dumps(PICTURE)},HERE={json.dumps(here)};"
+    return f"{HEAD}<style>{style}</style><script>{{{names}{script}}}</script>"
+
+
+def _top() -> str:
+    from workbench.ui import words
+
+    mark = (
+        '<svg width="26" height="20" aria-hidden="true"><rect y="2" width="16" height="16" '
+        'fill="var(--teacher)"/><circle cx="21" cy="14" r="4" fill="var(--kd)"/></svg>'
+    )
+    copy = (
+        f'<button type="button" class="link" id="copy" data-name="{words.COPY_LINK}" '
+        f'data-done="{words.COPIED}">{words.COPY_LINK}</button>'
+    )
+    mode = (
+        f'<button type="button" class="link" id="mode" data-dark="{words.DARK}" '
+        f'data-light="{words.LIGHT}">{words.DARK}</button>'
+    )
+    return f'<div class="brand">{mark}{words.BRAND}</div><div class="bar-end">{copy}{mode}</div>'

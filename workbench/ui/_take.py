@@ -1,0 +1,163 @@
+"""A run as the page reads it: its folder is looked at again and again, but read only once."""
+
+from __future__ import annotations
+
+import functools
+import math
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from workbench import runs
+from workbench.data import DATA
+from workbench.engine import listen
+from workbench.events import Event
+from workbench.recipe import Recipe, digest, teacher
+from workbench.runs import GALLERY, Damaged, Run, Status
+
+#: Takes kept in memory; a hundred visitors look at a few dozen.
+KEPT = 200
+
+
+class Take:
+    """A run's folder: recipes, and the events recorded so far, read as they are appended."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.recipes = Run.at(folder).recipes
+        self._events: list[Event] = []
+        self._read, self._file = 0, -1
+        self._reports: list[dict[str, Any]] | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def recipe(self) -> Recipe:
+        """The arm."""
+        return self.recipes[0].arm()
+
+    @property
+    def teacher(self) -> Recipe:
+        """Its teacher; for a student of labels the one it could have had."""
+        return self.recipe.teachers[0] if self.recipe.teachers else teacher(self.recipe.data)
+
+    def status(self) -> Status:
+        """What state.json says now."""
+        return Status.read(self.folder)
+
+    def events(self) -> list[Event]:
+        """Everything recorded so far."""
+        path = self.folder / "events.jsonl"
+        with self._lock:
+            try:
+                found = path.stat()
+                if found.st_ino != self._file or found.st_size < self._read:
+                    self._events, self._read, self._file = [], 0, found.st_ino
+                if found.st_size > self._read:
+                    with open(path, "rb") as file:
+                        file.seek(self._read)
+                        new = file.read()
+                    whole = new[: new.rfind(b"\n") + 1]
+                    self._events += [Event.from_json(line) for line in whole.decode().splitlines()]
+                    self._read += len(whole)
+            except FileNotFoundError:
+                return []
+            except (OSError, ValueError) as error:
+                raise Damaged(f"{path}: {error}") from None
+            return list(self._events)
+
+    def opinion(self, event: int, sample: int) -> list[float]:
+        """What the first student said about a gallery image at an event: logits, or nothing."""
+        classes = self.recipe.data.classes
+        size = GALLERY * classes * 2
+        try:
+            with open(self.folder / "opinions.f16", "rb") as file:
+                file.seek(event * size + sample * classes * 2)
+                found = np.frombuffer(file.read(classes * 2), np.float16)
+        except OSError:
+            return []
+        return [float(v) for v in found] if len(found) == classes else []
+
+    def reports(self) -> list[dict[str, Any]] | None:
+        """The evaluation of every student of a finished run; None before."""
+        with self._lock:
+            if self._reports is None and self.status().status == "done":
+                run = Run(self.recipes, folder=self.folder)
+                known = finished(self.teacher)
+                self._reports = run.reports(self.teacher if known else None)
+            return self._reports
+
+
+_takes: OrderedDict[Path, Take] = OrderedDict()
+_lock = threading.Lock()
+
+
+def take(folder: Path) -> Take:
+    """The take of a folder, kept in memory."""
+    with _lock:
+        if folder not in _takes:
+            _takes[folder] = Take(folder)
+            while len(_takes) > KEPT:
+                _takes.popitem(last=False)
+        _takes.move_to_end(folder)
+        return _takes[folder]
+
+
+def finished(recipe: Recipe) -> Path | None:
+    """The folder of a finished run, without training one."""
+    for folder in runs.takes(digest([recipe])):
+        try:
+            if Status.read(folder).status == "done":
+                return folder
+        except Damaged:
+            continue
+    return None
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """A teacher as the page shows it: its accuracy and what it says about the gallery."""
+
+    accuracy: float
+    logits: tuple[tuple[float, ...], ...]
+
+
+def heard(recipe: Recipe) -> Teacher | None:
+    """A teacher's answers, or None while nobody has trained it."""
+    folder = finished(recipe)
+    return None if folder is None else _heard(folder)
+
+
+@functools.lru_cache(maxsize=32)
+def _heard(folder: Path) -> Teacher:
+    run = Run.at(folder)
+    test = run.recipes[0].data.parts()["test"]
+    logits = listen(run.student(), test.x).logits
+    right = (logits.argmax(-1) == test.y).to(torch.float64).mean()
+    return Teacher(float(right), tuple(tuple(row) for row in logits[:GALLERY].tolist()))
+
+
+@functools.cache
+def gallery() -> tuple[tuple[int, tuple[tuple[float, ...], ...]], ...]:
+    """The first test images: label and rows of brightness."""
+    test = DATA["digits"]().parts()["test"]
+    rows = test.x[:GALLERY, 0].tolist()
+    labels = test.y[:GALLERY].tolist()
+    return tuple(
+        (label, tuple(tuple(row) for row in image))
+        for label, image in zip(labels, rows, strict=True)
+    )
+
+
+def softmax(logits: list[float] | tuple[float, ...], temperature: float) -> list[float]:
+    """Probabilities at a temperature; nothing where a number is not finite."""
+    if not logits or not all(map(math.isfinite, logits)):
+        return []
+    most = max(logits)
+    shares = [math.exp((v - most) / temperature) for v in logits]
+    total = sum(shares)
+    return [share / total for share in shares]

@@ -1,0 +1,175 @@
+"""What a visitor has before them: a list of runs, kept on the server under a random token.
+
+The token lives in the browser's storage; the file is named by its hash. So a reload, a second
+tab or a server that was restarted finds the list again, and nobody finds anybody else's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import secrets
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from workbench import assets, runs
+from workbench.base import Trouble
+from workbench.recipe import digest
+
+#: Runs in one list, visitors in memory, and seconds after which a list nobody opened is deleted.
+LONGEST, VISITORS, FORGET = 24, 500, 60 * 86_400
+_RUN = re.compile(r"(runs|shipped)/[0-9a-f]{16}/[0-9]{1,9}")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A run in a visitor's list.
+
+    `view` is live, or where others watch too: held (paused for this visitor only) or left
+    (stopped for this visitor only), both at the step `seen`. `hidden` says since when, 0 = shown.
+    """
+
+    run: str
+    seen: int = 0
+    view: str = "live"
+    hidden: float = 0.0
+
+    @property
+    def folder(self) -> Path:
+        """The take's folder."""
+        root, rest = self.run.split("/", 1)
+        return (runs.SHIPPED if root == "shipped" else runs.home() / "runs") / rest
+
+
+def name_of(folder: Path) -> str:
+    """The inverse of `Entry.folder`: a name that survives a move of the home folder."""
+    root = "shipped" if folder.is_relative_to(runs.SHIPPED) else "runs"
+    return f"{root}/{folder.parent.name}/{folder.name}"
+
+
+@dataclass
+class Visitor:
+    """A visitor's list, the row it is measured against, the row in the picture, the image."""
+
+    key: str
+    entries: list[Entry] = field(default_factory=list)
+    chosen: str = ""
+    baseline: str = ""
+    sample: int = 0
+    heated: bool = True  # opinions at the chosen run's temperature, else at 1
+    lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
+
+    def shown(self) -> list[Entry]:
+        """The entries on the page; one whose folder is gone is not."""
+        return [e for e in self.entries if not e.hidden and e.folder.is_dir()]
+
+    def find(self, run: str) -> Entry | None:
+        """The shown entry of a run."""
+        return next((e for e in self.shown() if e.run == run), None)
+
+    def put(self, entry: Entry) -> None:
+        """Change an entry in its place, or append it and drop what is too old."""
+        places = [i for i, e in enumerate(self.entries) if e.run == entry.run]
+        if places:
+            self.entries[places[0]] = entry
+        else:
+            self.entries = [*self.entries, entry][-LONGEST:]
+
+    def hide(self, names: list[str]) -> None:
+        """Take runs off the page together; `bring_back` undoes it."""
+        now = time.time()
+        for run in names:
+            if entry := self.find(run):
+                self.put(replace(entry, hidden=now, view="live"))
+
+    def bring_back(self) -> None:
+        """Show again what was hidden last."""
+        last = max((e.hidden for e in self.entries), default=0.0)
+        for entry in self.entries:
+            if last and entry.hidden == last:
+                self.put(replace(entry, hidden=0.0))
+
+
+def new_token() -> str:
+    """128 random bits."""
+    return secrets.token_hex(16)
+
+
+def is_token(value: object) -> bool:
+    """Whether a browser handed in what `new_token` made."""
+    return isinstance(value, str) and re.fullmatch("[0-9a-f]{32}", value) is not None
+
+
+def _first(key: str) -> Visitor:
+    """What somebody new finds: the shipped runs, the last of them in the picture."""
+    _, *groups = assets.shipped()
+    folders = [runs.SHIPPED / digest(group) / "1" for group in groups]
+    names = [name_of(folder) for folder in folders if folder.is_dir()]
+    names = names or [""]
+    entries = [Entry(name) for name in names if name]
+    return Visitor(key, entries, chosen=names[-1], baseline=names[0])
+
+
+_known: OrderedDict[str, Visitor] = OrderedDict()
+_lock = threading.Lock()
+
+
+def visitor(token: str) -> Visitor:
+    """The visitor of a token, from memory or from its file; a damaged file starts anew."""
+    key = hashlib.sha256(token.encode()).hexdigest()
+    with _lock:
+        if key not in _known:
+            _known[key] = _load(key) or _first(key)
+            while len(_known) > VISITORS:
+                _known.popitem(last=False)
+        _known.move_to_end(key)
+        return _known[key]
+
+
+@contextmanager
+def change(token: str) -> Iterator[Visitor]:
+    """Change a visitor's list and write it down."""
+    found = visitor(token)
+    with found.lock:
+        yield found
+        _save(found)
+
+
+def _file(key: str) -> Path:
+    return runs.home() / "visitors" / f"{key}.json"
+
+
+def _load(key: str) -> Visitor | None:
+    try:
+        found: dict[str, Any] = json.loads(_file(key).read_text())
+        entries = [Entry(**entry) for entry in found.pop("entries")]
+        if all(_RUN.fullmatch(entry.run) for entry in entries):
+            return Visitor(key, entries[-LONGEST:], **found)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        pass
+    return None
+
+
+def _save(found: Visitor) -> None:
+    kept = {k: getattr(found, k) for k in ("chosen", "baseline", "sample", "heated")}
+    text = json.dumps({"entries": [asdict(entry) for entry in found.entries]} | kept)
+    with suppress(OSError, Trouble):  # a list that cannot be kept must not stop a training
+        path = _file(found.key)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        runs.write(path, text)
+
+
+def forget() -> None:
+    """Delete lists that nobody has opened for long."""
+    with suppress(OSError):
+        for path in (runs.home() / "visitors").glob("*.json"):
+            with suppress(OSError):
+                if time.time() - path.stat().st_mtime > FORGET:
+                    path.unlink()

@@ -1,0 +1,70 @@
+// What every page shares: widths of columns, saving a picture, copying the link, dark and light.
+(() => {
+  const width = (id) => Math.floor(document.getElementById(id)?.getBoundingClientRect().width || 0)
+  window.workbench = {
+    widths: () => [width('middle'), width('side'), width('wide')].join(','),
+  }
+  const dark = () => document.body.classList.contains('dark')
+  const label = () => {
+    const link = document.getElementById('mode')
+    if (link) link.textContent = dark() ? link.dataset.light : link.dataset.dark
+  }
+  // the mode is kept; an address with __theme wins
+  const asked = new URLSearchParams(location.search).get('__theme')
+  const kept = localStorage.getItem('workbench_mode')
+  const begin = () => {
+    if (!asked && kept) document.body.classList.toggle('dark', kept === 'dark')
+    label()
+  }
+  new MutationObserver(label).observe(document.documentElement, {
+    subtree: true, attributes: true, attributeFilter: ['class'],
+  })
+  document.readyState === 'loading' ? addEventListener('DOMContentLoaded', begin) : begin()
+
+  const save = (name) => {
+    const picture = document.querySelector(`#${name} svg`)?.cloneNode(true)
+    if (!picture) return
+    const style = document.createElementNS('http://www.w3.org/2000/svg', 'style')
+    style.textContent = PICTURE + 'svg{background:var(--bg)}'
+    picture.prepend(style)
+    if (dark()) picture.classList.add('dark')
+    const text = new XMLSerializer().serializeToString(picture)
+    const link = document.createElement('a')
+    link.href = URL.createObjectURL(new Blob([text], { type: 'image/svg+xml' }))
+    link.download = `${name}.svg`
+    link.click()
+    setTimeout(() => URL.revokeObjectURL(link.href), 1000)
+  }
+  const copy = (button) => {
+    const query = document.querySelector('form[data-link]')?.dataset.link || ''
+    const address = `${HERE || location.origin + location.pathname}?${query}`
+    if (!HERE) history.replaceState(null, '', `?${query}`)
+    const said = button.textContent
+    const tell = () => {
+      button.textContent = button.dataset.done
+      setTimeout(() => { button.textContent = button.dataset.name || said }, 2000)
+    }
+    navigator.clipboard?.writeText(address).then(tell, tell) ?? tell()
+  }
+  document.addEventListener('click', (event) => {
+    const button = event.target.closest('button, summary')
+    if (!button) return
+    if (button.dataset.save) save(button.dataset.save)
+    else if (button.id === 'copy') copy(button)
+    else if (button.id === 'mode') {
+      document.body.classList.toggle('dark')
+      localStorage.setItem('workbench_mode', dark() ? 'dark' : 'light')
+      label()
+    } else if (button.tagName === 'SUMMARY') {
+      const part = button.closest('details[data-keep]')
+      if (part) open[part.open ? 'delete' : 'add'](part.dataset.keep)
+    }
+  })
+  // a redrawn picture must not close what somebody opened below it
+  const open = new Set()
+  new MutationObserver((changes) => {
+    for (const { target } of changes)
+      if (target.tagName === 'DETAILS' && !target.open && open.has(target.dataset.keep))
+        target.open = true
+  }).observe(document.documentElement, { subtree: true, attributes: true, attributeFilter: ['open'] })
+})()

@@ -1,0 +1,408 @@
+"""Train: any method, its knobs, and students that learn beside each other while one watches."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from workbench import jobs
+from workbench.base import BadInput, Trouble
+from workbench.recipe import digest
+from workbench.runs import Lease
+from workbench.ui import Page, _desk, _form, _picture, words
+from workbench.ui._picture import WIDTHS, Scene, scene
+from workbench.ui._take import gallery
+from workbench.ui._visitor import Visitor, is_token, new_token, visitor
+
+#: Seconds between two looks at a run, and how many open pages are remembered.
+LOOK, SESSIONS = 0.1, 1000
+CLICKS = """element.addEventListener('click', (event) => {
+  const button = event.target.closest('[data-do]')
+  if (button) trigger('click', { ...button.dataset })
+})"""
+#: Reports the widths of the columns when the window changes.
+EAR = """let timer = 0
+window.addEventListener('resize', () => {
+  clearTimeout(timer)
+  timer = setTimeout(() => {
+    const now = window.workbench.widths()
+    if (now !== props.value) { props.value = now; trigger('input') }
+  }, 200)
+})"""
+MEASURE = "(token, form, widths) => [token, form, window.workbench.widths()]"
+
+#: The parts of the page in the order in which every handler gives them back.
+BUTTONS = ("main", "second", "third", "ghost")
+PARTS = ("status", "chart", "tools", "image", "finding", "pins", "samples", "everybody", "details")
+#: What is drawn again only when nothing is under way.
+CALM = ("tools", "samples", "details")
+
+
+@dataclass
+class Session:
+    """An open page: its widths, what its form says, what it was told last, its newest follow."""
+
+    widths: tuple[int, int, int] = WIDTHS
+    form: str = ""
+    message: str = ""
+    turn: int = 0
+
+
+_sessions: OrderedDict[str, Session] = OrderedDict()
+
+
+def session(request: gr.Request) -> Session:
+    """The session of a request."""
+    key = str(request.session_hash)
+    found = _sessions.setdefault(key, Session())
+    _sessions.move_to_end(key)
+    while len(_sessions) > SESSIONS:
+        _sessions.popitem(last=False)
+    return found
+
+
+def _widths(text: object) -> tuple[int, int, int]:
+    """Three widths a screen can have."""
+    try:
+        a, b, c = (min(2400, max(200, int(float(v)))) for v in str(text)[:40].split(","))
+        return a, b, c
+    except (ValueError, OverflowError):
+        return WIDTHS
+
+
+# --------------------------------------------------------------------------------- drawing
+
+
+def bar(now: Scene, fresh: bool) -> list[str]:
+    """What the four buttons say; empty = not there."""
+    sight = now.bar
+    if sight is None and not now.sights:
+        return [words.RUN, "", "", words.BRING_BACK]
+    if sight is not None and sight.active:
+        return {
+            "queued": [words.LEAVE, "", "", ""],
+            "running": [words.PAUSE, words.STEP, words.STOP, ""],
+            "paused": [words.CONTINUE, words.STEP, words.STOP, ""],
+        }[sight.state]
+    if sight is not None and sight.state == "stopped":
+        if fresh:
+            return [words.RUN, words.CONTINUE, "", words.RESET]
+        return [words.CONTINUE, words.AGAIN, "", words.RESET]
+    if sight is not None and sight.state == "failed":
+        return [words.RUN, "", "", words.RESET]
+    if fresh or sight is None:
+        return [words.RUN, words.STEP, "", words.RESET]
+    return [words.AGAIN, "", "", words.RESET]
+
+
+def _fresh(now: Scene, line: str) -> tuple[bool, float, str]:
+    """Whether the form means another run than the bar's; about how long it takes; what is wrong.
+
+    A form that cannot be read is fresh: Run then says why.
+    """
+    try:
+        made = _form.read(line)
+    except BadInput as error:
+        return True, 0.0, words.sentence(error)
+    same = now.bar is not None and digest(now.bar.take.recipes) == digest(made.recipes)
+    return not same, max(jobs.pace(), made.seconds), ""
+
+
+def draw(one: Visitor, here: Session, calm: bool = True) -> dict[str, Any]:
+    """Every part of the page; without the calm ones while a run grows."""
+    now = scene(one, here.widths, here.message)
+    fresh, seconds, wrong = _fresh(now, here.form)
+    if wrong and not now.message and not now.live:
+        now = scene(one, here.widths, wrong)
+    labels = bar(now, fresh)
+    found: dict[str, Any] = {
+        name: gr.Button(label or " ", visible=bool(label))
+        for name, label in zip(BUTTONS, labels, strict=True)
+    }
+    makers: dict[str, Callable[[Scene], str]] = {
+        "status": lambda now: _picture.status(now, fresh and not now.live, seconds),
+        "chart": _picture.chart,
+        "tools": _picture.chart_tools,
+        "image": _picture.image,
+        "finding": _picture.finding,
+        "pins": _picture.pins,
+        "samples": _picture.samples,
+        "everybody": _picture.everybody,
+        "details": _picture.details,
+    }
+    for name in PARTS:
+        skip = name in CALM and now.live and not calm
+        found[name] = gr.skip() if skip else makers[name](now)
+    found["live"] = now.live
+    found["labels"] = labels
+    return found
+
+
+def _values(found: dict[str, Any]) -> list[Any]:
+    return [found[name] for name in (*BUTTONS, *PARTS)]
+
+
+# -------------------------------------------------------------------------------- handlers
+
+
+def attempt(here: Session, do: Callable[[], object]) -> None:
+    """Do it; what goes wrong becomes one sentence, and what was there stays."""
+    here.message = ""
+    try:
+        do()
+    except (BadInput, Trouble) as error:
+        here.message = words.sentence(error)
+    except Exception:
+        logging.getLogger(__name__).exception("a handler failed")
+        here.message = words.BROKEN
+
+
+def arrive(token: object, form: object, widths: object, request: gr.Request) -> list[Any]:
+    """A page opens: its visitor's list, the form of its address, a run that still goes on."""
+    here = session(request)
+    here.widths = _widths(widths)
+    known = str(token) if is_token(token) else new_token()
+    values, notes = _form.from_address(dict(request.query_params))
+    here.form = _form.show(values or _form.defaults())
+    here.message = " ".join(notes[:3])
+    return [known, here.form, *_values(draw(visitor(known), here))]
+
+
+def pressed(label: object, token: object, form: object, request: gr.Request) -> list[Any]:
+    """One of the four buttons: what it said is what is done."""
+    here, known = session(request), str(token)
+    if not is_token(token):
+        raise gr.Error(words.BROKEN)
+    here.form = form if isinstance(form, str) else ""
+    deeds: dict[str, Callable[[], object]] = {
+        words.RUN: lambda: _desk.start(known, _form.read(form)),
+        words.AGAIN: lambda: _desk.start(known, _form.read(form)),
+        words.PAUSE: lambda: _desk.hold(known),
+        words.CONTINUE: lambda: _desk.go_on(known),
+        words.STEP: lambda: _step(known, form),
+        words.STOP: lambda: _stop(known),
+        words.LEAVE: lambda: _desk.leave_queue(known),
+        words.RESET: lambda: _desk.reset(known),
+        words.BRING_BACK: lambda: _desk.bring_back(known),
+    }
+    attempt(here, deeds.get(str(label), lambda: None))
+    return _values(draw(visitor(known), here, calm=False))
+
+
+def _step(known: str, form: object) -> None:
+    """The next event of what is under way; else start, and stop for breath at the first one."""
+    if _desk.active(visitor(known)):
+        _desk.step(known)
+        return
+    _desk.start(known, _form.read(form))
+    _desk.hold(known)
+    sight = _desk.active(visitor(known))
+    until = time.monotonic() + 5
+    while sight and not Lease.held(sight.entry.folder) and time.monotonic() < until:
+        time.sleep(0.05)
+    _desk.step(known)
+
+
+def _stop(known: str) -> None:
+    """Stop, and wait a moment so that the page can say what was kept."""
+    _desk.stop(known)
+    until = time.monotonic() + 1.5
+    while _desk.active(visitor(known)) and time.monotonic() < until:
+        time.sleep(0.05)
+
+
+def clicked(token: object, form: object, request: gr.Request, event: gr.EventData) -> list[Any]:
+    """A link inside a picture or a table: its data say what to do."""
+    here, known = session(request), str(token)
+    asked = event._data if isinstance(event._data, dict) else {}
+    do, run = str(asked.get("do")), str(asked.get("run", ""))[:60]
+    one = visitor(known)
+    filled: Any = gr.skip()
+    if do == "preset":
+        made = _form.presets().get(str(asked.get("name")))
+        filled = _form.show(_form.values_of(made)) if made else filled
+    here.form = filled if isinstance(filled, str) else str(form)
+    place = str(asked.get("sample", ""))
+    deeds: dict[str, Callable[[], object]] = {
+        "choose": lambda: _desk.choose(known, run),
+        "baseline": lambda: _desk.measure_against(known, run),
+        "remove": lambda: _desk.remove(known, run),
+        "heat": lambda: _desk.heat(known),
+        "next": lambda: _desk.pick(known, (one.sample + 1) % len(gallery())),
+        "pick": lambda: _desk.pick(known, int(place) % len(gallery()) if place.isdigit() else 0),
+    }
+    attempt(here, deeds.get(do, lambda: None))
+    return [filled, *_values(draw(visitor(known), here))]
+
+
+def changed(token: object, form: object, request: gr.Request) -> list[Any]:
+    """A knob moved: only the bar and its status can change."""
+    here = session(request)
+    here.form, here.message = (form if isinstance(form, str) else ""), ""
+    found = draw(visitor(str(token)), here)
+    return [*(found[name] for name in BUTTONS), found["status"]]
+
+
+def resized(token: object, widths: object, request: gr.Request) -> list[Any]:
+    """The window has another width: every picture is drawn for it."""
+    here = session(request)
+    here.widths = _widths(widths)
+    return _values(draw(visitor(str(token)), here))
+
+
+async def follow(token: object, request: gr.Request) -> AsyncIterator[list[Any]]:
+    """Tail what is under way, ten times a second, until it is over or a newer follow begins."""
+    here = session(request)
+    here.turn += 1
+    mine, beat = here.turn, 0.0
+    last: dict[str, Any] = {}
+    if not is_token(token):
+        return
+    one = visitor(str(token))
+    while here.turn == mine:
+        if time.monotonic() - beat > 1:
+            beat = time.monotonic()
+            await asyncio.to_thread(_attend, one)
+        found = await asyncio.to_thread(_safely, one, here)
+        if found is None:
+            return
+        changes = _changes(found, last)
+        if changes is not None:
+            yield changes
+        if not found["live"]:
+            return
+        last = found
+        await asyncio.sleep(LOOK)
+
+
+def _attend(one: Visitor) -> None:
+    """Say that somebody looks at the runs that are under way."""
+    for sight in _desk.look(one):
+        if sight.active:
+            jobs.follow(sight.entry.folder, _desk.follower(one.key))
+
+
+def _safely(one: Visitor, here: Session) -> dict[str, Any] | None:
+    try:
+        return draw(one, here, calm=False)
+    except Exception:
+        logging.getLogger(__name__).exception("a page could not be drawn")
+        return None
+
+
+def _changes(found: dict[str, Any], last: dict[str, Any]) -> list[Any] | None:
+    """What differs from the last drawing; None if nothing does."""
+    buttons = found["labels"] != last.get("labels")
+    values = [found[name] if buttons else gr.skip() for name in BUTTONS]
+    some = buttons
+    for name in PARTS:
+        new = isinstance(found[name], str) and found[name] != last.get(name)
+        values.append(found[name] if new else gr.skip())
+        some = some or new
+    return values if some else None
+
+
+# ---------------------------------------------------------------------------------- layout
+
+
+def _html(name: str, **more: Any) -> gr.HTML:
+    return gr.HTML(elem_id=name, js_on_load=CLICKS, **more)
+
+
+def fill() -> None:
+    """Lay the page out and wire it."""
+    token = gr.BrowserState("", storage_key="workbench_visitor", secret="distillation")
+    ear = gr.HTML("", elem_id="ear", html_template="", js_on_load=EAR, visible="hidden")
+    parts: dict[str, Any] = {}
+    with gr.Row(elem_classes="head-row"):
+        gr.HTML(f"<h1>{words.HEADLINE}</h1>", elem_classes="say", js_on_load=None)
+        presets = _html("presets", value=_presets())
+    with gr.Row(elem_classes="lab"):
+        with gr.Column(elem_id="recipe"):
+            form = gr.HTML(
+                _form.show(_form.defaults()),
+                html_template=_form.html(),
+                js_on_load=_form.script(),
+                elem_id="form",
+            )
+        with gr.Column(elem_id="middle"):
+            with gr.Row(elem_classes="run-bar"):
+                parts |= _bar()
+            parts["status"] = _html("status", value=f"<p class='status'>{words.LOADING}</p>")
+            parts["chart"] = _html("chart")
+            parts["tools"] = _html("tools")
+        with gr.Column(elem_id="side"):
+            parts["image"] = _html("image")
+    with gr.Column(elem_id="wide"):
+        parts["finding"] = _html("finding")
+        parts["pins"] = _html("pins")
+        with gr.Row(elem_classes="answers"):
+            parts["samples"] = _html("samples")
+            parts["everybody"] = _html("everybody")
+        with gr.Accordion(words.DETAILS, open=False, elem_id="more-about"):
+            parts["details"] = _html("details")
+    _wire(token, form, ear, presets, parts)
+
+
+def _presets() -> str:
+    buttons = "".join(
+        f'<button type="button" class="link" data-do="preset" data-name="{name}">{name}</button>'
+        for name in _form.presets()
+    )
+    return f'<p class="tools"><span class="aside">{words.PRESETS}</span>{buttons}</p>'
+
+
+def _bar() -> dict[str, gr.Button]:
+    look: dict[str, Any] = {
+        "main": "primary",
+        "second": "secondary",
+        "third": "secondary",
+        "ghost": "secondary",
+    }
+    start = {"main": words.RUN, "second": words.STEP}
+    return {
+        name: gr.Button(
+            start.get(name, " "),
+            variant=variant,
+            visible=name in start,
+            elem_id=f"do-{name}",
+            elem_classes="ghost" if name == "ghost" else None,
+        )
+        for name, variant in look.items()
+    }
+
+
+def _wire(
+    token: gr.BrowserState, form: gr.HTML, ear: gr.HTML, presets: gr.HTML, parts: dict[str, Any]
+) -> None:
+    """Events: every handler gives the whole page back, and what is under way is followed."""
+    page = [parts[name] for name in (*BUTTONS, *PARTS)]
+    quiet: dict[str, Any] = {
+        "show_progress": "hidden",
+        "api_visibility": "private",
+        "concurrency_limit": None,
+    }
+    chain: dict[str, Any] = {"fn": follow, "inputs": [token], "outputs": page, **quiet}
+    demo = gr.context.Context.root_block
+    assert demo is not None
+    demo.load(arrive, [token, form, ear], [token, form, *page], js=MEASURE, **quiet).success(
+        **chain
+    )
+    for name in BUTTONS:
+        button = parts[name]
+        button.click(pressed, [button, token, form], page, **quiet).success(**chain)
+    for area in (presets, *(parts[n] for n in ("image", "pins", "samples"))):
+        area.click(clicked, [token, form], [form, *page], **quiet)
+    bar_parts = [*(parts[name] for name in BUTTONS), parts["status"]]
+    form.input(changed, [token, form], bar_parts, trigger_mode="always_last", **quiet)
+    ear.input(resized, [token, ear], page, trigger_mode="always_last", **quiet)
+
+
+PAGE = Page(30, words.TRAIN, fill)

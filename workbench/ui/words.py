@@ -1,0 +1,355 @@
+"""Every word that a visitor reads, and the sentences made from numbers.
+
+Short, concrete, second person; a question before, a finding after; no exclamation marks. A run
+is named by what differs from the first act, so that a name says what was changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from workbench.base import BadInput, Knob, Method
+from workbench.charts import NARROW, interval, percent, signed, thousands
+from workbench.recipe import Recipe
+
+BRAND = "Distillation Workbench"
+COPY_LINK, COPIED, DARK, LIGHT = "Copy link", "Link copied", "Dark", "Light"
+TRAIN = "Train"
+HEADLINE = "What should the student copy?"
+PRESETS = "Start from"
+RECIPE, METHOD, MORE = "Recipe", "Method", "More"
+MORE_HINT = "learning rate, steps, students, teacher"
+LOADING = "Opening the workbench."
+
+# what each button says is also what it does
+RUN, PAUSE, CONTINUE, STEP = "Run", "Pause", "Continue", "Step"
+STOP, RESET, AGAIN, LEAVE = "Stop, keep it", "Reset", "Run again", "Leave the queue"
+BRING_BACK = "Bring them back"
+REMOVE, BASELINE = "Remove", "Make baseline"
+
+IMAGE, IMAGE_NEXT, IMAGE_ALL = "This image, now", "Next image", "All 60 images"
+GALLERY, GALLERY_NOTE = "Pick an image", "The first 60 test images; no student has seen them"
+EVERYBODY = "What every model says"
+LOSS, PINNED = "Loss", "Pinned runs"
+AXIS = "Right on the 500 test images"
+DETAILS = "More about this comparison"
+STRIPS, MISTAKES, SURE = (
+    "Pair by pair",
+    "Which mistakes went away",
+    "Is it as right as it is sure?",
+)
+SAVE, SAVE_NAME = "Save picture", "distillation-workbench.svg"
+TEACHER = "Teacher"
+COLUMNS = ("Run", "Right on test", "Against {}", "Agrees with teacher", "ECE", "CPU time", "State")
+EMPTY = "Nothing pinned yet. Run one, then compare."
+EMPTY_TABLE = "No run in the list."
+ALL_COLUMNS = "All columns"
+IS_BASE = "baseline"
+SURE_COLUMNS = ("This sure", "Right", "Images")
+
+# knobs that belong to no registry entry
+STUDENT, STUDENT_MEANING = "Student", "{} weights"
+TEACHER_KNOB, TEACHER_MEANING = "Teacher", "trained on all 1000 images"
+SEEDS, SEEDS_MEANING = "Students", "how many, each from its own start"
+
+# what stands under a knob, where its declaration was written for engineers
+MEANINGS = {
+    "images": "of the teacher's 1000",
+    "temperature": "softens both answers",
+    "alpha": "labels get the rest",
+    "epsilon": "spread over all digits",
+    "left_out": "digits that the student never sees",
+    "batch_size": "images a step; 0 = all of them",
+    "learning_rate": "how far each step goes",
+    "weight_decay": "pulls weights towards 0",
+}
+SHORT = {"kd": "Distilled", "scratch": "Labels only"}
+TERMS = {"teacher": "from teacher", "labels": "from labels", "uniform": "from smoothing"}
+
+BROKEN = "Something here did not work; your runs are kept. Reload the page to go on."
+BUSY = "{} trainings wait already. Try again in a minute."
+STILL = "Your run is still going, step {} of {}. Stop it first, or let it end."
+DETACHED = "Others watch this run, so it goes on; your view is {}."
+REMOVE_LIVE = "This run is still going. Stop it first."
+LONG = (
+    "This would take about {} minutes of training; at most 10 are allowed here. "
+    "Take fewer steps, images or students."
+)
+CLAMPED = "{} goes from {} to {} here; {} in the address was set to {}."
+IGNORED = "The address has {}={}, which is not known here; it was left out."
+TITLED = "Distillation Workbench"
+
+SUMMARY = """Train small students live, with or without a teacher, and compare them fairly."""
+
+
+def number(value: float) -> str:
+    """A number as people write it: 1 000, 0.01, 8."""
+    if float(value).is_integer() and abs(value) >= 1000:
+        return thousands(int(value))
+    return f"{value:g}".replace("-", "\u2212")
+
+
+def meaning(knob: Knob) -> str:
+    """The note under a knob: a sentence."""
+    text = MEANINGS.get(knob.name, knob.meaning)
+    return text[:1].upper() + text[1:] + ("." if text and text[-1] not in ".?" else "")
+
+
+def allowed(knob: Knob, raw: object) -> str:
+    """Field, value, what is allowed: 'Temperature goes from 0.01 to 1 000 000; 'abc' does not'."""
+    shown = str(raw).strip()
+    shown = (shown[:24] + "…" if len(shown) > 25 else shown) or "nothing"
+    if knob.kind == "choice":
+        return f"{knob.title} is one of {', '.join(knob.choices or ())}; {shown} is not."
+    if knob.kind == "pairs":
+        return f"{knob.title} is pairs of layer names, student:teacher; {shown} is not."
+    assert knob.low is not None and knob.high is not None
+    low, high = number(knob.low), number(knob.high)
+    if knob.kind == "classes":
+        return f"{knob.title} is different digits from {low} to {high}; {shown} is not."
+    whole = " in whole numbers" if knob.kind == "int" else ""
+    return f"{knob.title} goes from {low} to {high}{whole}; {shown} is not in there."
+
+
+def sentence(error: Exception) -> str:
+    """What a visitor reads of an error: its message without the names of Python."""
+    text = str(error).strip() or type(error).__name__
+    head, colon, rest = text.partition(": ")
+    if isinstance(error, BadInput) and colon and "(" in head and "=" in head:
+        value = head[head.index("(") + 1 :].removesuffix(")").replace("=", " = ")
+        text = f"{value.replace('_', ' ')}: {rest}"
+    text = text[:1].upper() + text[1:]
+    return text if text.endswith((".", "?")) else text + "."
+
+
+def method_name(method: Method) -> str:
+    """The method in one or two words."""
+    return SHORT.get(method.key(), method.title)
+
+
+def _knob_parts(method: Method) -> list[str]:
+    """The knobs worth naming: the first, and whatever differs from its default."""
+    parts = []
+    for i, (name, knob) in enumerate(method.knobs().items()):
+        value = getattr(method, name)
+        if knob.kind not in ("float", "int", "choice"):
+            continue
+        if name == "alpha" and value == 1:  # the first act's: the pure case needs no word
+            continue
+        if i == 0 or value != knob.default or name == "alpha":
+            shown = value if isinstance(value, str) else number(value)
+            parts.append(f"{knob.symbol or knob.title.lower()} = {shown}")
+    return parts
+
+
+def run_name(recipe: Recipe, rates: Mapping[str, float]) -> str:
+    """'Distilled, T = 8': the method, then what differs from the first act."""
+    data, parts = recipe.data, _knob_parts(recipe.method)
+    if data.images != 50:
+        parts.append(f"{data.images} images")
+    if recipe.student != "mlp-16":
+        parts.append(recipe.student)
+    if recipe.teachers and recipe.teachers[0].student != "mlp-256-256":
+        parts.append(f"from {recipe.teachers[0].student}")
+    if data.left_out:
+        parts.append(f"without {', '.join(map(str, data.left_out))}")
+    if data.labelled < data.images:
+        parts.append(f"{data.labelled} labelled")
+    if data.label_noise:
+        parts.append(f"{percent(data.label_noise, 0)} wrong labels")
+    if recipe.learning_rate != rates.get(recipe.method.key(), 1e-2):
+        parts.append(f"rate {number(recipe.learning_rate)}")
+    parts += [
+        f"{word} {number(value) if not isinstance(value, str) else value}"
+        for word, value, usual in (
+            ("steps", recipe.steps, 300),
+            ("batch", recipe.batch_size, 0),
+            ("decay", recipe.weight_decay, 0.01),
+            ("schedule", recipe.schedule, "constant"),
+        )
+        if value != usual
+    ]
+    return ", ".join([method_name(recipe.method), *parts])
+
+
+# ------------------------------------------------------------------------------ the run bar
+
+
+def ready(seconds: float) -> str:
+    """What Run will cost."""
+    return f"About {number(round(seconds, 1))} s."
+
+
+def waiting(ahead: int | None) -> str:
+    """The queue in words."""
+    if not ahead:
+        return "You are next."
+    return f"{ahead} ahead of you."
+
+
+def at_step(step: int, steps: int) -> str:
+    """'step 120 of 300'."""
+    return f"step {thousands(step)} of {thousands(steps)}"
+
+
+def finished(seconds: float | None) -> str:
+    """What it took."""
+    return "" if seconds is None else f"in {seconds:.1f} s of CPU time."
+
+
+STATES = {
+    "idle": "Ready.",
+    "queued": "Waiting.",
+    "running": "Running,",
+    "paused": "Paused",
+    "stopped": "Stopped",
+    "finished": "Finished",
+    "failed": "This run broke.",
+    "empty": "",
+}
+
+
+def cell_state(state: str, step: int, steps: int, ahead: int | None) -> str:
+    """The state of a run in its table row."""
+    return {
+        "queued": f"Waiting, {ahead or 0} ahead",
+        "running": f"Running, {thousands(step)} of {thousands(steps)}",
+        "paused": f"Paused at {thousands(step)}",
+        "stopped": f"Stopped at {thousands(step)}, kept",
+        "finished": "Finished",
+        "failed": f"Broke at {thousands(step)}",
+    }.get(state, state)
+
+
+def broke(reason: str, step: int) -> str:
+    """'This run broke at step 41: the loss became infinite. …'"""
+    text = reason.strip().rstrip(".") or "the training process ended"
+    return f"This run broke at step {step}: {text}. Change a knob and run again."
+
+
+def diverged(count: int, of: int) -> str:
+    """Students whose loss became infinite."""
+    who = "Every student's" if count == of else f"{count} of {of} students': the"
+    return f"{who} loss became infinite. Try a smaller learning rate."
+
+
+# ------------------------------------------------------------------------------ the verdict
+
+
+def finding(name: str, against: str, verdict: Any, step: int | None) -> str:
+    """The verdict as a sentence."""
+    if verdict is None or verdict.mean is None:
+        return f"{name} cannot be compared with {lower(against)}: a number is missing."
+    points = f"{abs(100 * verdict.mean):.1f} points"
+    if verdict.low is None:
+        return f"One pair only: {signed(verdict.mean)} points, which says nothing about chance."
+    span = f"95{NARROW}% interval {interval(verdict.low, verdict.high)}"
+    at = f" at step {thousands(step)}" if step is not None else ""
+    comma = "," if "," in name else ""
+    counted = f"{span}, {verdict.n} pairs{at}"
+    if verdict.text == "BEATS":
+        return f"{name}{comma} beats {lower(against)} by {points} ({counted})."
+    if verdict.text == "LOSES":
+        return f"{name}{comma} loses {points} to {lower(against)} ({counted})."
+    seen = f"no difference to {lower(against)} to be seen"
+    return f"{name}: {seen}, {signed(verdict.mean)} points ({counted})."
+
+
+def lower(name: str) -> str:
+    """A name inside a sentence."""
+    return name[:1].lower() + name[1:]
+
+
+def caveat(tuned: bool, over: str, several: bool, seeds: bool) -> str:
+    """What the verdict does not say."""
+    parts = [
+        f"Pairs are {over} that start alike, on one split of the data."
+        if over == "seeds"
+        else f"Pairs are {over}.",
+        "Learning rates were chosen on validation images."
+        if tuned
+        else "Learning rates are not tuned.",
+    ]
+    if several:
+        parts.append("Intervals are widened for the number of comparisons (Holm).")
+    if seeds:
+        parts.append("Only students that both have are paired.")
+    return " ".join(parts)
+
+
+ALONE = "Run a second recipe, and this line says which is better."
+IS_BASELINE = "{} is what the others are compared with. Show another run to see a verdict."
+
+
+def going(name: str) -> str:
+    """While a run grows, before its verdict."""
+    comma = "," if "," in name else ""
+    return f"{name}{comma} is learning. The verdict comes with its last step."
+
+
+def chasing(temperature: float, live: bool) -> str:
+    """What the two answers beside an image are."""
+    after = " The student is chasing the teacher." if live else ""
+    return f"Both answers {at(temperature)}.{after}"
+
+
+def at(temperature: float) -> str:
+    """'at T = 8', which stays on one line."""
+    return f"at T\u00a0=\u00a0{number(temperature)}"
+
+
+def heat(own: float, hot: bool) -> str:
+    """The switch between the two temperatures."""
+    return "Show at T = 1" if hot else f"Show at T = {number(own)}"
+
+
+def image_alt(label: int, place: int) -> str:
+    """An image in words."""
+    return f"Test image {place + 1}, a handwritten {label}"
+
+
+def strips_note(n: int) -> str:
+    """What the strips show."""
+    return f"Each dot is one of {n} pairs that start alike; the bar is the mean's interval."
+
+
+def mistakes_note(name: str, against: str) -> str:
+    """What the heat map shows."""
+    return f"Test images a student: {lower(against)} minus {lower(name)}."
+
+
+def sure_note(name: str, ece: float | None) -> str:
+    """What the reliability diagram shows."""
+    return f"{name}, first student. ECE is the mean gap to the diagonal, {percent(ece)}."
+
+
+def pinned_note(counts: Sequence[int]) -> str:
+    """How many students stand behind a row."""
+    if not counts:
+        return ""
+    if len(set(counts)) == 1:
+        each = f"{counts[0]} students each" if counts[0] > 1 else "1 student each"
+    else:
+        each = f"{min(counts)} to {max(counts)} students each"
+    return f"{each}; mean ± standard deviation"
+
+
+# ------------------------------------------------------------------ at the door of the server
+
+
+def port_taken(port: int) -> str:
+    """A port that somebody else has."""
+    return (
+        f"Port {port} is in use: open http://127.0.0.1:{port} if the workbench runs there "
+        f"already, or start this one with python app.py --port {port + 1}"
+    )
+
+
+def bad_port(text: str) -> str:
+    """A port that is none."""
+    return f"--port {text}: expected a whole number from 1 to 65535"
+
+
+CHECKED = "All is in order. Open the workbench with python app.py"
+NOT_ALL = "{} of these are not in order; each says what to do."
