@@ -74,13 +74,22 @@ def look(one: Visitor) -> list[Sight]:
     labels = [s.take.recipe.method.key() == "scratch" for s in found]
     at = [i for i, s in enumerate(found) if s.run == one.chosen]
     taken = roles(labels, at[0] if at else None)
-    names: dict[str, int] = {}
-    out = []
-    for sight, role in zip(found, taken, strict=True):
-        count = names[sight.name] = names.get(sight.name, 0) + 1
-        name = f"{sight.name} ({count})" if count > 1 else sight.name
-        out.append(replace(sight, role=role, name=name))
-    return out
+    names = _told_apart(found)
+    return [
+        replace(sight, role=role, name=name)
+        for sight, role, name in zip(found, taken, names, strict=True)
+    ]
+
+
+def _told_apart(sights: Sequence[Sight]) -> list[str]:
+    """Names of which no two are alike: first the rate is mentioned, then they are counted."""
+    names = []
+    for sight in sights:
+        rates = {s.take.recipe.learning_rate for s in sights if s.name == sight.name}
+        rate = words.rate(sight.take.recipe)
+        names.append(f"{sight.name}, {rate}" if len(rates) > 1 else sight.name)
+    counts = [names[: i + 1].count(name) for i, name in enumerate(names)]
+    return [f"{n} ({k})" if k > 1 else n for n, k in zip(names, counts, strict=True)]
 
 
 def follower(key: str) -> str:

@@ -13,8 +13,8 @@ from workbench.ui._desk import Sight, current, look
 from workbench.ui._take import Teacher, gallery, heard, softmax
 from workbench.ui._visitor import Visitor
 
-#: Widths in pixels of the chart, the image's column and the whole page, until it reports them.
-WIDTHS = (520, 232, 1120)
+#: Pixels of chart, image's column, page and answers, until the page reports its own.
+WIDTHS = (520, 232, 1120, 640)
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Scene:
     chosen: Sight | None
     baseline: Sight | None
     compared: dict[str, Compared]
-    widths: tuple[int, int, int]
+    widths: tuple[int, ...]
     message: str = ""
 
     @property
@@ -36,7 +36,7 @@ class Scene:
         return any(sight.active for sight in self.sights)
 
 
-def scene(one: Visitor, widths: tuple[int, int, int] = WIDTHS, message: str = "") -> Scene:
+def scene(one: Visitor, widths: tuple[int, ...] = WIDTHS, message: str = "") -> Scene:
     """The scene of a visitor."""
     sights = look(one)
     by_run = {sight.run: sight for sight in sights}
@@ -110,10 +110,11 @@ def _progress(now: Scene | None) -> str:
 # ------------------------------------------------------------------------------- the chart
 
 
-def _curve_name(name: str) -> str:
-    """A name beside a curve: there is room for some sixteen letters."""
-    first, comma, rest = name.partition(", ")
-    return rest if comma and len(name) > 16 and "=" in rest else name
+def _curve_name(name: str, width: int) -> str:
+    """A name beside a curve, where there is room for some sixteen letters, on a phone for ten."""
+    _, comma, rest = name.partition(", ")
+    most = 16 if width >= 500 else 12
+    return rest if comma and len(name) > most and "=" in rest else name
 
 
 def _series(now: Scene) -> list[Series]:
@@ -121,7 +122,7 @@ def _series(now: Scene) -> list[Series]:
     for sight in now.sights:
         rows = zip(*(e.accuracy.get("test", ()) for e in sight.events), strict=False)
         steps = [event.step for event in sight.events]
-        name = _curve_name(sight.name)
+        name = _curve_name(sight.name, now.widths[0])
         out.append(Series(sight.role, name, steps, list(rows), sight.state))
     return out
 
@@ -196,7 +197,7 @@ def image(now: Scene) -> str:
     sight, known = now.chosen, _taught(now)
     chase = sight is not None and sight.active
     note = words.chasing(temperature, chase)
-    out = [f'<h2 class="part">{words.IMAGE}</h2>']
+    out = [f'<section><h2 class="part">{words.IMAGE}</h2>']
     out.append(
         f'<div class="this-one">{charts.digit(pixels, 72, alt)}'
         f'<p class="aside">{escape(note)}</p></div>'
@@ -212,7 +213,7 @@ def image(now: Scene) -> str:
         text = words.heat(own, now.visitor.heated)
         buttons.append(f'<button type="button" class="link" data-do="heat">{text}</button>')
     buttons.append(f'<a class="link" href="#gallery">{words.IMAGE_ALL}</a>')
-    out.append(f'<div class="tools">{"".join(buttons)}</div>')
+    out.append(f'<div class="tools">{"".join(buttons)}</div></section>')
     return "".join(out) + (_losses(now, sight) if sight and sight.events else "")
 
 
@@ -228,9 +229,11 @@ def _losses(now: Scene, sight: Sight) -> str:
         terms.append(Term(role, words.TERMS.get(name, name), values))
     if not terms:
         return ""
-    drawn = charts.losses(terms, width=min(now.widths[1], 420), total=sight.take.recipe.events + 1)
+    side = now.widths[1]
+    width = min(side - 368 if side > 600 else side, 420)  # beside the image, or below it
+    drawn = charts.losses(terms, width=width, total=sight.take.recipe.events + 1)
     step = f"<small>{escape(words.at_step(sight.step, sight.steps))}</small>"
-    return f'<div class="hairline"><h2 class="part">{words.LOSS}{step}</h2>{drawn}</div>'
+    return f'<section class="loss"><h2 class="part">{words.LOSS}{step}</h2>{drawn}</section>'
 
 
 def samples(now: Scene) -> str:
@@ -259,14 +262,12 @@ def everybody(now: Scene) -> str:
     if known:
         said = softmax(known.logits[sample], temperature)
         models.insert(0, Opinion("teacher", words.TEACHER, said))
-    wide = now.widths[2]
-    width = wide if wide < 700 else round(wide * 0.58)
-    drawn = charts.opinion_rows(models, width=width, truth=label, bar=36)
+    drawn = charts.opinion_rows(models, width=now.widths[3], truth=label, bar=36)
     hot = f"<small>{escape(words.at(temperature))}</small>"
     heading = f'<h2 class="part">{words.EVERYBODY}{hot}</h2>'
     table = charts.opinions_table(models, caption=words.EVERYBODY)
-    figure = f'<div class="figure" id="everybody">{drawn}</div>'
-    return f"{heading}{figure}{_under('everybody', table)}"
+    figure = f'<div class="figure" id="answers">{drawn}</div>'
+    return f"{heading}{figure}{_under('answers', table)}"
 
 
 # ------------------------------------------------------------------- the verdict, the table
@@ -306,7 +307,7 @@ def pins(now: Scene) -> str:
     caption = f"<caption>{words.PINNED}{note}</caption>"
     base = words.lower(now.baseline.name) if now.baseline else ""
     heads = [text.format(base) for text in words.COLUMNS]
-    more = (False, False, False, True, True, True, False, True)
+    more = (False, False, False, True, True, True, True, True)
     cells = "".join(
         f'<th scope="col"{_more(hide)}>{escape(text)}</th>'
         for text, hide in zip([*heads, ""], more, strict=True)
@@ -337,7 +338,7 @@ def _pin(now: Scene, sight: Sight) -> str:
     body = "".join(f"<td{_more(hide)}>{escape(text)}</td>" for text, hide in cells)
     state = words.cell_state(sight.state, sight.step, sight.steps, sight.ahead)
     dot = f'<i class="live-dot {sight.role} on"></i> ' if sight.state == "running" else ""
-    body += f"<td>{dot}{escape(state)}</td>"
+    body += f"<td class='more'>{dot}{escape(state)}</td>"
     run = f'data-run="{sight.run}"'
     tools = [] if base else [_act("baseline", run, words.BASELINE, sight.name)]
     tools += [] if sight.active else [_act("remove", run, words.REMOVE, sight.name)]

@@ -115,7 +115,7 @@ def build() -> gr.Blocks:
     from workbench.ui import _api, pages, words
 
     with gr.Blocks(title=words.TITLED, analytics_enabled=False, fill_width=True) as demo:
-        gr.HTML(_top(), elem_id="top", js_on_load=None)
+        gr.HTML(_top(), elem_id="top", js_on_load=None, apply_default_css=False)
         with gr.Tabs():
             for name, page in sorted(pages().items(), key=lambda item: item[1].order):
                 with gr.Tab(page.title, id=name):

@@ -2,7 +2,7 @@
 (() => {
   const width = (id) => Math.floor(document.getElementById(id)?.getBoundingClientRect().width || 0)
   window.workbench = {
-    widths: () => [width('middle'), width('side'), width('wide')].join(','),
+    widths: () => ['middle', 'side', 'wide', 'everybody'].map(width).join(','),
   }
   const dark = () => document.body.classList.contains('dark')
   const label = () => {

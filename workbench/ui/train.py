@@ -49,7 +49,7 @@ CALM = ("tools", "samples", "details")
 class Session:
     """An open page: its widths, what its form says, what it was told last, its newest follow."""
 
-    widths: tuple[int, int, int] = WIDTHS
+    widths: tuple[int, ...] = WIDTHS
     form: str = ""
     message: str = ""
     turn: int = 0
@@ -68,13 +68,13 @@ def session(request: gr.Request) -> Session:
     return found
 
 
-def _widths(text: object) -> tuple[int, int, int]:
-    """Three widths a screen can have."""
+def _widths(text: object) -> tuple[int, ...]:
+    """Widths of columns that a screen can have."""
     try:
-        a, b, c = (min(2400, max(200, int(float(v)))) for v in str(text)[:40].split(","))
-        return a, b, c
+        found = tuple(min(2400, max(200, int(float(v)))) for v in str(text)[:40].split(","))
     except (ValueError, OverflowError):
         return WIDTHS
+    return found if len(found) == len(WIDTHS) else WIDTHS
 
 
 # --------------------------------------------------------------------------------- drawing
@@ -313,7 +313,7 @@ def _changes(found: dict[str, Any], last: dict[str, Any]) -> list[Any] | None:
 
 
 def _html(name: str, **more: Any) -> gr.HTML:
-    return gr.HTML(elem_id=name, js_on_load=CLICKS, **more)
+    return gr.HTML(elem_id=name, js_on_load=CLICKS, apply_default_css=False, **more)
 
 
 def fill() -> None:
@@ -322,7 +322,8 @@ def fill() -> None:
     ear = gr.HTML("", elem_id="ear", html_template="", js_on_load=EAR, visible="hidden")
     parts: dict[str, Any] = {}
     with gr.Row(elem_classes="head-row"):
-        gr.HTML(f"<h1>{words.HEADLINE}</h1>", elem_classes="say", js_on_load=None)
+        headline = f"<h1>{words.HEADLINE}</h1>"
+        gr.HTML(headline, elem_classes="say", js_on_load=None, apply_default_css=False)
         presets = _html("presets", value=_presets())
     with gr.Row(elem_classes="lab"):
         with gr.Column(elem_id="recipe"):
@@ -330,6 +331,7 @@ def fill() -> None:
                 _form.show(_form.defaults()),
                 html_template=_form.html(),
                 js_on_load=_form.script(),
+                apply_default_css=False,
                 elem_id="form",
             )
         with gr.Column(elem_id="middle"):

@@ -19,7 +19,7 @@ TRAIN = "Train"
 HEADLINE = "What should the student copy?"
 PRESETS = "Start from"
 RECIPE, METHOD, MORE = "Recipe", "Method", "More"
-MORE_HINT = "learning rate, steps, students, teacher"
+MORE_HINT = "rate, steps, students, teacher"
 LOADING = "Opening the workbench."
 
 # what each button says is also what it does
@@ -29,7 +29,7 @@ BRING_BACK = "Bring them back"
 REMOVE, BASELINE = "Remove", "Make baseline"
 
 IMAGE, IMAGE_NEXT, IMAGE_ALL = "This image, now", "Next image", "All 60 images"
-GALLERY, GALLERY_NOTE = "Pick an image", "The first 60 test images; no student has seen them"
+GALLERY, GALLERY_NOTE = "Pick an image", "60 that no student has seen"
 EVERYBODY = "What every model says"
 LOSS, PINNED = "Loss", "Pinned runs"
 AXIS = "Right on the 500 test images"
@@ -158,8 +158,8 @@ def run_name(recipe: Recipe, rates: Mapping[str, float]) -> str:
         parts.append(f"{data.labelled} labelled")
     if data.label_noise:
         parts.append(f"{percent(data.label_noise, 0)} wrong labels")
-    if recipe.learning_rate != rates.get(recipe.method.key(), 1e-2):
-        parts.append(f"rate {number(recipe.learning_rate)}")
+    if recipe.learning_rate not in (1e-2, rates.get(recipe.method.key())):
+        parts.append(rate(recipe))
     parts += [
         f"{word} {number(value) if not isinstance(value, str) else value}"
         for word, value, usual in (
@@ -171,6 +171,11 @@ def run_name(recipe: Recipe, rates: Mapping[str, float]) -> str:
         if value != usual
     ]
     return ", ".join([method_name(recipe.method), *parts])
+
+
+def rate(recipe: Recipe) -> str:
+    """The learning rate in a name."""
+    return f"rate {number(recipe.learning_rate)}"
 
 
 # ------------------------------------------------------------------------------ the run bar
