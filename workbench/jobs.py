@@ -116,8 +116,10 @@ class Job:
     answered: int = 0  # the count of the last step command that was carried out
     deserted: float = field(default_factory=time.monotonic)
     over: bool = False
+    known: int = 0  # the step up to which a resumed run was recorded: that needs no pace
 
     def __post_init__(self) -> None:
+        self.known = self.run.status.step
         self.events = iter(self.run)
         self.answered = read_command(self.run.folder).get("count", 0)
 
@@ -147,8 +149,11 @@ class Job:
             return False
         if do == "step":
             self.answered = read_command(self.run.folder)["count"]
-        if next(self.events, None) is None:
+        event = next(self.events, None)
+        if event is None:
             self.over = True
+        elif event.step <= self.known:
+            return True
         # a schedule, not a pause after each event: the pace holds on a busy machine too
         interval = self.pace / self.run.recipes[0].events
         self.due = max(self.due + interval, time.monotonic() - interval)
