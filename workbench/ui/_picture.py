@@ -64,7 +64,7 @@ def status(now: Scene, fresh: bool, seconds: float) -> str:
         return _status("failed", f"<span>{escape(now.message)}</span>") + _progress(now)
     if sight is None and not now.sights:
         return _status("empty", escape(words.EMPTY)) + _progress(now)
-    if sight is None or fresh:
+    if sight is None or (fresh and sight.state == "finished"):
         return _status("idle", _bold("idle", words.ready(seconds))) + _progress(None)
     rest = {
         "queued": words.waiting(sight.ahead),

@@ -64,6 +64,7 @@ class Visitor:
     baseline: str = ""
     sample: int = 0
     heated: bool = True  # opinions at the chosen run's temperature, else at 1
+    form: str = ""  # what the form said when a run was started last
     lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
 
     def shown(self) -> list[Entry]:
@@ -158,7 +159,7 @@ def _load(key: str) -> Visitor | None:
 
 
 def _save(found: Visitor) -> None:
-    kept = {k: getattr(found, k) for k in ("chosen", "baseline", "sample", "heated")}
+    kept = {k: getattr(found, k) for k in ("chosen", "baseline", "sample", "heated", "form")}
     text = json.dumps({"entries": [asdict(entry) for entry in found.entries]} | kept)
     with suppress(OSError, Trouble):  # a list that cannot be kept must not stop a training
         path = _file(found.key)

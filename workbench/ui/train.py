@@ -19,7 +19,7 @@ from workbench.runs import Lease
 from workbench.ui import Page, _desk, _form, _picture, words
 from workbench.ui._picture import WIDTHS, Scene, scene
 from workbench.ui._take import gallery
-from workbench.ui._visitor import Visitor, is_token, new_token, visitor
+from workbench.ui._visitor import Visitor, change, is_token, new_token, visitor
 
 #: Seconds between two looks at a run, and how many open pages are remembered.
 LOOK, SESSIONS = 0.1, 1000
@@ -170,9 +170,18 @@ def arrive(token: object, form: object, widths: object, request: gr.Request) -> 
     here.widths = _widths(widths)
     known = str(token) if is_token(token) else new_token()
     values, notes = _form.from_address(dict(request.query_params))
-    here.form = _form.show(values or _form.defaults())
+    here.form = _form.show(values) if values else _remembered(visitor(known))
     here.message = " ".join(notes[:3])
     return [known, here.form, *_values(draw(visitor(known), here))]
+
+
+def _remembered(one: Visitor) -> str:
+    """What the form said last, if that can still be run."""
+    try:
+        _form.read(one.form)
+        return one.form
+    except BadInput:
+        return _form.show(_form.defaults())
 
 
 def pressed(label: object, token: object, form: object, request: gr.Request) -> list[Any]:
@@ -182,8 +191,8 @@ def pressed(label: object, token: object, form: object, request: gr.Request) -> 
         raise gr.Error(words.BROKEN)
     here.form = form if isinstance(form, str) else ""
     deeds: dict[str, Callable[[], object]] = {
-        words.RUN: lambda: _desk.start(known, _form.read(form)),
-        words.AGAIN: lambda: _desk.start(known, _form.read(form)),
+        words.RUN: lambda: _start(known, form),
+        words.AGAIN: lambda: _start(known, form),
         words.PAUSE: lambda: _desk.hold(known),
         words.CONTINUE: lambda: _desk.go_on(known),
         words.STEP: lambda: _step(known, form),
@@ -196,12 +205,19 @@ def pressed(label: object, token: object, form: object, request: gr.Request) -> 
     return _values(draw(visitor(known), here, calm=False))
 
 
+def _start(known: str, form: object) -> None:
+    """Train what the form says, and remember it for a reload."""
+    _desk.start(known, _form.read(form))
+    with change(known) as one:
+        one.form = str(form)
+
+
 def _step(known: str, form: object) -> None:
     """The next event of what is under way; else start, and stop for breath at the first one."""
     if _desk.active(visitor(known)):
         _desk.step(known)
         return
-    _desk.start(known, _form.read(form))
+    _start(known, form)
     _desk.hold(known)
     sight = _desk.active(visitor(known))
     until = time.monotonic() + 5

@@ -99,7 +99,7 @@ def meaning(knob: Knob) -> str:
 def allowed(knob: Knob, raw: object) -> str:
     """Field, value, what is allowed: 'Temperature goes from 0.01 to 1 000 000; 'abc' does not'."""
     shown = str(raw).strip()
-    shown = (shown[:24] + "…" if len(shown) > 25 else shown) or "nothing"
+    shown = shown[:24] + "…" if len(shown) > 25 else shown
     if knob.kind == "choice":
         return f"{knob.title} is one of {', '.join(knob.choices or ())}; {shown} is not."
     if knob.kind == "pairs":
@@ -109,7 +109,9 @@ def allowed(knob: Knob, raw: object) -> str:
     if knob.kind == "classes":
         return f"{knob.title} is different digits from {low} to {high}; {shown} is not."
     whole = " in whole numbers" if knob.kind == "int" else ""
-    return f"{knob.title} goes from {low} to {high}{whole}; {shown} is not in there."
+    if not shown:
+        return f"{knob.title} needs a value; it goes from {low} to {high}{whole}."
+    return f"{knob.title} goes from {low} to {high}{whole}; {shown} does not fit."
 
 
 def sentence(error: Exception) -> str:
