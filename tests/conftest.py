@@ -1,0 +1,48 @@
+"""What every test gets: a home of its own, fixed seeds, one torch thread, and no network."""
+
+import socket
+
+import pytest
+import torch
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    """A WORKBENCH_HOME that is empty, and gone after the test."""
+    folder = tmp_path / "home"
+    monkeypatch.setenv("WORKBENCH_HOME", str(folder))
+    monkeypatch.setenv("WORKBENCH_PACE", "0")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def calm():
+    """One torch thread, a fixed seed, float32 and gradients on; all as before afterwards."""
+    threads, dtype = torch.get_num_threads(), torch.get_default_dtype()
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    yield
+    assert torch.is_grad_enabled(), "the test left gradients off"
+    torch.set_num_threads(threads)
+    torch.set_default_dtype(dtype)
+
+
+@pytest.fixture
+def float64():
+    """Tensors are made in float64, so that 1e-6 is far above rounding."""
+    torch.set_default_dtype(torch.float64)
+    return torch.float64
+
+
+@pytest.fixture(autouse=True)
+def offline(monkeypatch):
+    """Connections that leave this machine fail; the machine's own are allowed."""
+    connect = socket.socket.connect
+
+    def near(self, address):
+        host = address[0] if isinstance(address, tuple) else "localhost"
+        if host not in ("localhost", "127.0.0.1", "::1", "0.0.0.0"):
+            raise AssertionError(f"a test went to the network: {address}")
+        return connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", near)
