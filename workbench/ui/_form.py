@@ -31,7 +31,7 @@ FIRST = ("learning_rate", "steps", "seeds", "batch_size", "teacher")
 #: Method knobs that stand in front; the others are behind "More".
 FRONT = 2
 #: Floating-point operations a second of one slow core, and the longest training in seconds.
-SPEED, LONGEST = 2e9, 600
+SPEED, LONGEST = 1.5e10, 600
 LARGEST = 20_000  # characters of JSON: far more than any form needs
 
 
@@ -313,8 +313,8 @@ def _row(knob: Knob, method: str = "") -> str:
     low, high = knob.slider
     scale = knob.scale if low > 0 else "linear"
     drag = (
-        f'<input type="range" min="0" max="1000" aria-label="{title}" data-scale="{scale}" '
-        f'data-from="{low}" data-to="{high}">'
+        f'<input type="range" min="0" max="1000" step="10" aria-label="{title}" '
+        f'data-scale="{scale}" data-from="{low}" data-to="{high}">'
     )
     return f'<div class="knob">{head}{drag}</div>'
 

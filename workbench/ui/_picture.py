@@ -185,7 +185,7 @@ def _temperature(now: Scene) -> tuple[float, float]:
 def _student(sight: Sight, sample: int, temperature: float) -> Opinion:
     """What a run's first student says now."""
     logits = sight.take.opinion(len(sight.events) - 1, sample) if sight.events else []
-    return Opinion(sight.role, sight.name, softmax(logits, temperature))
+    return Opinion(sight.role, _curve_name(sight.name, 500), softmax(logits, temperature))
 
 
 def image(now: Scene) -> str:

@@ -287,7 +287,7 @@ async def follow(token: object, request: gr.Request) -> AsyncIterator[list[Any]]
             beat = time.monotonic()
             await asyncio.to_thread(_attend, one)
         found = await asyncio.to_thread(_safely, one, here)
-        if found is None:
+        if found is None or here.turn != mine:  # a newer one has begun meanwhile
             return
         changes = _changes(found, last)
         if changes is not None:

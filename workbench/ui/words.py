@@ -65,7 +65,7 @@ MEANINGS = {
     "weight_decay": "pulls weights towards 0",
 }
 SHORT = {"kd": "Distilled", "scratch": "Labels only"}
-TERMS = {"teacher": "from teacher", "labels": "from labels", "uniform": "from smoothing"}
+TERMS = {"teacher": "from teacher", "labels": "from labels", "uniform": "smoothing"}
 
 BROKEN = "Something here did not work; your runs are kept. Reload the page to go on."
 BUSY = "{} trainings wait already. Try again in a minute."

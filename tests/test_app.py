@@ -1,0 +1,233 @@
+"""The app from outside: its calls for scripts, its door, its check, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import subprocess
+import sys
+import time
+from urllib.request import Request, urlopen
+
+import pytest
+from app_server import ROOT, Server, free_port
+from gradio_client import Client
+from gradio_client.exceptions import AppError
+
+from workbench.base import BadInput
+from workbench.methods import METHODS
+from workbench.ui import _form, _visitor, pages, words
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    with Server(tmp_path_factory.mktemp("home")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def client(server):
+    return Client(server.url, verbose=False)
+
+
+def finished(client, run, seconds=30):
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        found = client.predict(run, api_name="/status")
+        if found["status"] not in ("queued", "running"):
+            return found
+        time.sleep(0.1)
+    raise AssertionError(f"not finished after {seconds} s: {found}")
+
+
+def test_only_named_calls_are_public(client):
+    named = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
+    assert set(named) == {"/recipes", "/train", "/status", "/compare", "/shipped"}
+    assert all(call["description"] for call in named.values())
+
+
+def test_recipes_lists_every_method_and_knob(client):
+    found = client.predict(api_name="/recipes")
+    assert set(found["methods"]) == set(METHODS)
+    for key, method in METHODS.items():
+        assert set(found["methods"][key]["knobs"]) == set(method.knobs())
+    assert {"images", "student", "learning_rate", "steps", "seeds"} <= set(found["knobs"])
+
+
+def test_a_run_trains_and_is_compared(client):
+    run = client.predict("kd:temperature=8,alpha=1", {"steps": 60}, 50, 3, api_name="/train")
+    found = finished(client, run)
+    assert found["status"] == "done" and found["step"] == found["steps"] == 60
+    assert found["accuracy"]["n"] == 3 and 0 < found["accuracy"]["mean"] <= 1
+    labels, _ = client.predict(api_name="/shipped")
+    judged = client.predict(labels, run, api_name="/compare")
+    assert judged["pairs"] == 3 and judged["over"] == "seeds"
+    assert judged["verdict"] in ("BEATS", "LOSES", "INCONCLUSIVE")
+
+
+def test_shipped_runs_show_the_first_act(client):
+    judged = client.predict(*client.predict(api_name="/shipped"), api_name="/compare")
+    assert judged["verdict"] == "BEATS" and judged["difference"]["low"] > 0.05
+
+
+BAD = [
+    (("kd", {"learning_rate": True}, 50, 2), "Learning rate"),
+    (("kd", {"learning_rate": "0.01"}, 50, 2), "Learning rate"),
+    (("kd", {"learning_rate": 11}, 50, 2), "Learning rate"),
+    (("kd", {"steps": 1.5}, 50, 2), "Steps"),
+    (("kd", {"colour": 1}, 50, 2), "colour"),
+    (("kd", {"left_out": list(range(9))}, 50, 2), "two classes"),
+    (("kd", {"left_out": [1] * 100_000}, 50, 2), "Left out"),
+    (("kd", {"left_out": "123"}, 50, 2), "Left out"),
+    (("kd", {"student": "mlp-17"}, 50, 2), "mlp-17"),
+    (("kd", {"steps": 100_000, "student": "mlp-256-256"}, 1000, 24), "minutes"),
+    (("kd", {"images": 5}, 50, 2), "twice"),
+    (("kd", {}, 0, 2), "Images"),
+    (("kd", {}, 1001, 2), "Images"),
+    (("kd", {}, 50, 25), "Students"),
+    (("kd", {}, 50, "2"), "Students"),
+    (("kd", [1], 50, 2), "knobs"),
+    (("kd:temperature=-1", {}, 50, 2), "temperature"),
+    (("kd:temperature=1,temperature=2", {}, 50, 2), "twice"),
+    (("kd:warmth=1", {}, 50, 2), "warmth"),
+    (("kdd", {}, 50, 2), "did you mean 'kd'"),
+    (("x" * 30_000, {}, 50, 2), "method"),
+    ((None, {}, 50, 2), "method"),
+]
+
+
+@pytest.mark.parametrize(("values", "named"), BAD)
+def test_bad_input_is_one_sentence(client, values, named):
+    with pytest.raises(AppError) as error:
+        client.predict(*values, api_name="/train")
+    said = str(error.value)
+    assert named.lower() in said.lower() and "Traceback" not in said and "\n" not in said
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "1e400", "-1e400"])
+def test_numbers_that_json_does_not_have_are_refused(server, value):
+    body = f'{{"data": ["kd", {{"learning_rate": {value}}}, 50, 2]}}'.encode()
+    address = f"{server.url}/gradio_api/call/train"
+    asked = Request(address, body, {"Content-Type": "application/json"})
+    event = json.loads(urlopen(asked, timeout=10).read())["event_id"]
+    said = urlopen(f"{address}/{event}", timeout=10).read().decode()
+    assert "event: error" in said and "Learning rate" in said
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, True, None, [], {}, "8", 1e7, -1])
+def test_a_knob_of_a_method_is_checked_strictly(value):
+    with pytest.raises(BadInput, match="Temperature goes from"):
+        _form.setup({"method": "kd", "knobs": {"temperature": value}}, text=False)
+
+
+@pytest.mark.parametrize("line", ["", "[", "[]", "5", "{" * 5000, "x" * 10**6, None, 5])
+def test_a_form_that_is_no_form_is_refused(line):
+    with pytest.raises(BadInput):
+        _form.read(line)
+
+
+@pytest.mark.parametrize("run", ["", "../../etc/passwd", "0" * 16 + "/1", 5, None, "a" * 10**5])
+def test_a_run_that_is_none_is_refused(client, run):
+    with pytest.raises(AppError, match="(?i)^run"):
+        client.predict(run, api_name="/status")
+
+
+def test_nothing_in_the_log_is_a_traceback(server):
+    assert "Traceback" not in server.said()
+
+
+def test_a_taken_port_is_one_sentence(server):
+    command = [sys.executable, "app.py", "--port", str(server.port)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1 and not done.stdout
+    assert done.stderr.count("\n") == 1 and f"--port {server.port + 1}" in done.stderr
+
+
+def test_no_home_is_one_sentence(tmp_path):
+    (tmp_path / "file").write_text("")
+    env = os.environ | {"WORKBENCH_HOME": str(tmp_path / "file" / "home")}
+    command = [sys.executable, "app.py", "--port", str(free_port())]
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1 and "WORKBENCH_HOME" in done.stderr
+
+
+def test_check_says_what_is_in_order(tmp_path):
+    env = os.environ | {"WORKBENCH_HOME": str(tmp_path)}
+    command = [sys.executable, "app.py", "--check", "--port", str(free_port())]
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=120)
+    lines = done.stdout.splitlines()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert sum(line.startswith("ok ") for line in lines) == 9
+
+
+def test_help_needs_no_torch():
+    program = "import sys, app; assert 'torch' not in sys.modules and 'gradio' not in sys.modules"
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True, timeout=60)
+
+
+def test_app_is_short():
+    assert len((ROOT / "app.py").read_text().splitlines()) <= 40
+
+
+# ------------------------------------------------------------------ the parts, from inside
+
+
+def test_every_method_has_its_knobs_in_the_form():
+    html = _form.html()
+    for key, method in METHODS.items():
+        assert f'data-method="{key}"' in html and f'value="{key}"' in html
+        for name in method.knobs():
+            assert f'data-field="{name}" data-own="{key}"' in html
+    assert "${" not in html and "{{" not in html and "`" not in html  # a template would run these
+
+
+@pytest.mark.parametrize("key", METHODS)
+def test_the_form_means_the_recipe_that_it_shows(key):
+    made = _form.setup(_form.defaults(key))
+    assert made.recipe.method == METHODS[key]() and made.recipe.data.images == 50
+    assert _form.setup(_form.values_of(made)) == made
+
+
+def test_presets_are_the_first_acts_arms():
+    assert list(_form.presets()) == ["Labels only", "Distilled, T = 8"]
+    assert all(p.recipe in _form.tuned() and p.seeds == 12 for p in _form.presets().values())
+
+
+def test_only_an_address_is_clamped():
+    values, notes = _form.from_address({"k.temperature": "1e9", "steps": "nan", "x": "1"})
+    assert values["knobs"]["temperature"] == 1e6 and values["steps"] == 300
+    assert len(notes) == 3 and "was set to 1 000 000" in notes[0].replace("\u202f", " ")
+    with pytest.raises(BadInput, match="Temperature goes from"):
+        _form.setup({"method": "kd", "knobs": {"temperature": "1e9"}})
+
+
+def test_two_visitors_do_not_share_a_list(tmp_path, monkeypatch):
+    monkeypatch.setenv("WORKBENCH_HOME", str(tmp_path))
+    one, two = _visitor.new_token(), _visitor.new_token()
+    with _visitor.change(one) as found:
+        found.hide([entry.run for entry in found.shown()])
+    assert not _visitor.visitor(one).shown() and len(_visitor.visitor(two).shown()) == 2
+    _visitor._known.clear()  # as after a restart
+    assert not _visitor.visitor(one).shown()
+    with _visitor.change(one) as found:
+        found.bring_back()
+    assert len(_visitor.visitor(one).shown()) == 2
+    assert one not in "".join(path.name for path in (tmp_path / "visitors").iterdir())
+
+
+def test_a_damaged_list_starts_anew(tmp_path, monkeypatch):
+    monkeypatch.setenv("WORKBENCH_HOME", str(tmp_path))
+    token = _visitor.new_token()
+    with _visitor.change(token):
+        pass
+    file = next((tmp_path / "visitors").iterdir())
+    for text in ("", "[]", '{"entries": [{"run": "runs/../../x/1"}]}', '{"entries": 5}'):
+        file.write_text(text)
+        _visitor._known.clear()
+        assert len(_visitor.visitor(token).shown()) == 2
+
+
+def test_train_is_the_landing_page():
+    assert min(pages().values(), key=lambda page: page.order).title == words.TRAIN
