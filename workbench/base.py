@@ -275,8 +275,8 @@ def _listed(value: Any) -> Any:
 
 
 def _word(value: Any) -> str:
-    if isinstance(value, tuple):
-        return "+".join(":".join(v) if isinstance(v, tuple) else str(v) for v in value)
+    if isinstance(value, list):  # as `changed` gives tuples
+        return "+".join(":".join(v) if isinstance(v, list) else str(v) for v in value)
     return (
         f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else str(value)
     )
