@@ -447,7 +447,7 @@ class Registry(Mapping[str, T]):
             raise unknown(self.kind, name, list(self.found)) from None
 
     def __contains__(self, name: object) -> bool:
-        return name in self.found
+        return isinstance(name, str) and name in self.found
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.found)
