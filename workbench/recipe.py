@@ -62,7 +62,12 @@ class Recipe(Knobbed):
                 raise BadInput(f"Recipe({name}={shown}): expected a {kind.__name__}")
         if self.student not in MODELS and self.student != EXTERNAL:
             raise unknown("Recipe(student=…): model", self.student, list(MODELS))
-        object.__setattr__(self, "teachers", tuple(self.teachers))
+        given: Any = self.teachers
+        if not isinstance(given, (tuple, list)) or not all(isinstance(t, Recipe) for t in given):
+            raise BadInput(f"Recipe(teachers={repr(given)[:60]}): expected recipes in a tuple")
+        object.__setattr__(self, "teachers", tuple(given))
+        if self.start is not None and not isinstance(self.start, Recipe):
+            raise BadInput(f"Recipe(start={repr(self.start)[:60]}): expected a Recipe or None")
         needs, who = self.method.needs, f"{type(self.method).__name__}"
         if "teacher" in needs and not self.teachers:
             raise BadInput(f"{who}: expected at least one teacher, got none")
@@ -88,10 +93,10 @@ class Recipe(Knobbed):
     def from_json(cls, found: Mapping[str, Any]) -> Recipe:
         """The inverse of `to_json`; anything unknown or out of range is refused by name."""
         try:
-            given = dict(found)
+            given = _object(found)
             for name, registry in (("data", DATA), ("method", METHODS)):
                 if name in given:
-                    part = dict(given[name])
+                    part = _object(given[name])
                     made: Any = registry[part.pop("name")]
                     given[name] = made(**part)
             if "teachers" in given:
@@ -116,6 +121,12 @@ class Recipe(Knobbed):
     def but(self, **changes: Any) -> Recipe:
         """The same recipe with some fields changed."""
         return dataclasses.replace(self, **changes)
+
+
+def _object(found: object) -> dict[str, Any]:
+    if not isinstance(found, Mapping):
+        raise TypeError(f"expected an object, got {repr(found)[:60]}")
+    return dict(found)
 
 
 def digest(recipes: Sequence[Recipe]) -> str:
