@@ -27,14 +27,13 @@ class StackedAdamW:
     ) -> None:
         self.parameters, self.n, self.betas, self.eps = list(parameters), n, betas, eps
         flat = torch.cat([p.detach().reshape(-1) for p in self.parameters])
-        self.flat, self.grad = flat, torch.zeros_like(flat)
+        self.flat, self.grad, self.room = flat, torch.zeros_like(flat), torch.zeros_like(flat)
         self.first, self.second = torch.zeros_like(flat), torch.zeros_like(flat)
         self.step_count = 0
-        self.alive: Tensor | None = None  # (n,) once somebody is frozen
+        self.here: Tensor | None = None  # where in `flat` students live, once one is frozen
         at = 0
         for p in self.parameters:
             p.data = flat[at : at + p.numel()].view(p.shape)
-            p.grad = self.grad[at : at + p.numel()].view(p.shape)
             at += p.numel()
         self.rate = self._spread(learning_rates)
         self.decay = self._spread(
@@ -54,36 +53,46 @@ class StackedAdamW:
         return torch.cat([part.reshape(-1) for part in parts])
 
     def zero_grad(self) -> None:
-        """Forget the gradient; it stays the same memory, into which backward adds."""
-        self.grad.zero_()
+        """Forget the gradient."""
+        for p in self.parameters:
+            p.grad = None
 
     @torch.no_grad()
     def step(self, factor: float = 1.0) -> None:
-        """One step; `factor` is the schedule's share of the learning rate."""
-        grad, (b1, b2) = self.grad, self.betas
-        if self.alive is not None:
-            here = self.everywhere(self.alive)
-            grad = torch.where(here, grad, torch.zeros_like(grad))
+        """One step; `factor` is the schedule's share of the learning rate.
+
+        Everything happens in memory that exists already: fresh tensors of this size come from
+        the operating system page by page, which would cost more than the arithmetic.
+        """
+        (b1, b2), grads = self.betas, [p.grad for p in self.parameters]
+        for i, p in enumerate(self.parameters):
+            grads[i] = torch.zeros_like(p) if p.grad is None else p.grad
+        torch.cat([g.reshape(-1) for g in grads if g is not None], out=self.grad)
+        grad, size = self.grad, self.room
+        if self.here is not None:
+            grad.masked_fill_(~self.here, 0.0)  # not a product: a frozen gradient may be NaN
             kept = self.flat.clone()
         self.step_count += 1
         self.first.lerp_(grad, 1 - b1)
         self.second.mul_(b2).addcmul_(grad, grad, value=1 - b2)
         correction = (1 - b2**self.step_count) ** 0.5
-        size = self.first / self.second.sqrt().div_(correction).add_(self.eps)
-        scale = factor / (1 - b1**self.step_count)
-        if isinstance(self.decay, Tensor) or self.decay:
-            self.flat.sub_(self.flat * self.decay, alpha=factor)
+        torch.sqrt(self.second, out=size).add_(self.eps * correction)
+        scale = factor * correction / (1 - b1**self.step_count)
+        if isinstance(self.decay, Tensor):
+            self.flat.addcmul_(self.flat, self.decay, value=-factor)
+        elif self.decay:
+            self.flat.mul_(1 - factor * self.decay)
         if isinstance(self.rate, Tensor):
-            size.mul_(self.rate)
-            self.flat.sub_(size, alpha=scale)
+            torch.div(self.first, size, out=size)
+            self.flat.addcmul_(size, self.rate, value=-scale)
         else:
-            self.flat.sub_(size, alpha=scale * self.rate)
-        if self.alive is not None:
-            self.flat.copy_(torch.where(here, self.flat, kept))
+            self.flat.addcdiv_(self.first, size, value=-scale * self.rate)
+        if self.here is not None:
+            self.flat.copy_(torch.where(self.here, self.flat, kept))
 
     def freeze(self, alive: Tensor) -> None:
-        """Students with alive (n,) False keep their weights from now on."""
-        self.alive = alive.to(self.flat.device)
+        """Students with alive (n,) False keep their weights until the next call."""
+        self.here = None if bool(alive.all()) else self.everywhere(alive)
 
     def memory(self) -> dict[str, Tensor]:
         """What a checkpoint must hold besides the weights."""

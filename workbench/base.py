@@ -310,6 +310,23 @@ class Outputs:
         """Some students of the stack: the slice `part` of the leading axis."""
         return self.each(lambda value: value[part])
 
+    def split(self, sizes: Sequence[int]) -> list[Outputs]:
+        """The stack cut into parts of consecutive students."""
+        if len(sizes) == 1:
+            return [self]
+        logits = self.logits.split(sizes)  # one operation backwards, where slices take three each
+        rest = {k: v.split(sizes) for k, v in self.features.items()}
+        more = {k: v.split(sizes) for k, v in self.extra.items()}
+        return [
+            Outputs(
+                logits[i],
+                {k: v[i] for k, v in rest.items()},
+                self.grids,
+                {k: v[i] for k, v in more.items()},
+            )
+            for i in range(len(sizes))
+        ]
+
     def rows(self, index: Tensor) -> Outputs:
         """Some samples: index (B,) or (n, B) into the first axis of outputs without a lead."""
         members = {k: v[:, index].movedim(0, -3) for k, v in self.extra.items() if k == "members"}

@@ -243,13 +243,14 @@ class Stack:
         outputs = self.network(batch.x, features)
         whole = getattr(self.feed, "whole", False)
         total, losses, shown = None, [], []
-        for part in self.parts:
+        each = outputs.split([part.where.stop - part.where.start for part in self.parts])
+        for part, heard in zip(self.parts, each, strict=True):
             mine, said = part.show(batch, self.stacked, whole)
             stage, _ = stage_at(part.method, progress)
-            mine = replace(mine, progress=progress, stage=stage, epoch=batch.epoch)
-            heard = outputs if len(self.parts) == 1 else outputs.students(part.where)
+            mine = Batch(mine.x, mine.y, mine.index, mine.mask, batch.epoch, progress, stage)
             part.terms = part.method.loss(heard, said, mine, part.adapter)
-            loss = sum(part.terms.values(), torch.zeros((), device=heard.logits.device))
+            first, *others = part.terms.values()
+            loss = sum(others, first)
             losses.append(loss)
             shown.append((heard, mine))
             total = loss.sum() if total is None else total + loss.sum()
@@ -272,13 +273,13 @@ class Stack:
 
     def _step(self, total: Tensor, progress: float) -> None:
         factor = (1 + math.cos(math.pi * progress)) / 2 if self.cosine else 1.0
-        learners = [stage_at(part.method, progress)[1] for part in self.parts]
         adapters = [part.optimiser for part in self.parts if part.optimiser is not None]
         for optimiser in (self.optimiser, *adapters):
             optimiser.zero_grad()
         if total.requires_grad:
             total.backward()
-        if any(who == "adapter" for who in learners):
+        learners = [stage_at(part.method, progress)[1] for part in self.parts]
+        if any(len(part.method.stages) > 1 for part in self.parts):
             self._hold(learners)
         self.optimiser.step(factor)
         for part, who in zip(self.parts, learners, strict=True):

@@ -7,9 +7,11 @@ before the classes (1 = the batch, 2 = the batch and its tokens) and over valid 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import nll_loss
 
 
 def per_student(knob: float | Tensor, x: Tensor) -> float | Tensor:
@@ -43,10 +45,8 @@ def average(values: Tensor, mask: Tensor | None = None, axes: int = 1) -> Tensor
     over = tuple(range(-axes, 0))
     if mask is None:
         return values.mean(over)
-    valid = mask.to(values.dtype).expand(values.shape)
     # where, not a product: an invalid entry may be infinite, and 0 · ∞ is NaN
-    kept = torch.where(mask, values, torch.zeros((), dtype=values.dtype, device=values.device))
-    return kept.sum(over) / valid.sum(over).clamp_min(1)
+    return torch.where(mask, values, 0.0).sum(over) / mask.sum(over).clamp_min(1)
 
 
 def kl(log_p: Tensor, log_q: Tensor, mask: Tensor | None = None, axes: int = 1) -> Tensor:
@@ -65,18 +65,86 @@ def cross_entropy(logits: Tensor, y: Tensor, axes: int = 1) -> Tensor:
 
     Shapes: logits (*lead, B, K), y (B,) or (*lead, B); result (*lead).
     """
-    return label_average(-pick(soft_log_probs(logits), y), y, axes)
+    missed = miss(soft_log_probs(logits), y)
+    over = tuple(range(-axes, 0))
+    return missed.sum(over) / (y >= 0).sum(over).clamp_min(1)
 
 
-def pick(log_probs: Tensor, y: Tensor) -> Tensor:
-    """log_probs (*lead, B, K) at the label y (B,) or (*lead, B); unlabelled rows take class 0."""
-    index = y.clamp_min(0).expand(log_probs.shape[:-1]).unsqueeze(-1)
-    return log_probs.gather(-1, index).squeeze(-1)
+def miss(log_probs: Tensor, y: Tensor) -> Tensor:
+    """−log_probs (*lead, B, K) at the label y (B,) or (*lead, B); 0 where unlabelled."""
+    if log_probs.ndim == 2:
+        return nll_loss(log_probs, y, ignore_index=-1, reduction="none")
+    # nll_loss is ten times slower than gather once there is a leading axis
+    rows = y.clamp_min(0).expand(log_probs.shape[:-1]).unsqueeze(-1)
+    return torch.where(y >= 0, -log_probs.gather(-1, rows).squeeze(-1), 0.0)
 
 
 def label_average(values: Tensor, y: Tensor, axes: int = 1) -> Tensor:
     """The mean of values (*lead, B) over the labelled samples, 0 when there is none."""
     return average(values, y >= 0, axes)
+
+
+def distillation(
+    z_s: Tensor, z_t: Tensor, y: Tensor, temperature: float | Tensor, alpha: float | Tensor
+) -> tuple[Tensor, Tensor]:
+    r"""$\alpha T^2\,\mathrm{KL}(p\,\|\,q)$ and $(1-\alpha)\,\mathrm{CE}(y,\sigma(z_s))$.
+
+    With $p=\sigma(z_t/T)$, $q=\sigma(z_s/T)$: the numbers of `kl` and `cross_entropy`, with the
+    gradient written by hand,
+    $\alpha T(q-p)/B$ and $(1-\alpha)(\sigma(z_s)-\mathbb 1_y)/B$, because at the size of a
+    small student the bookkeeping of two dozen tiny operations costs more than the student. A
+    term of plain weight 0 is not computed. Not differentiable twice.
+
+    Shapes: z_s (*lead, B, K), z_t the same or broadcastable, y (B,) or (*lead, B), temperature
+    and alpha numbers or (*lead,); both terms (*lead).
+    """
+    return _Distillation.apply(z_s, z_t.detach(), y, temperature, alpha)
+
+
+class _Distillation(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        z_s: Tensor,
+        z_t: Tensor,
+        y: Tensor,
+        temperature: float | Tensor,
+        alpha: float | Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        # Classes before samples from here on: (…, K, B) is how a stack lies in memory.
+        plain, lead = not isinstance(alpha, Tensor), z_s.shape[:-2]
+        z, t = z_s.transpose(-1, -2), per_student(temperature, z_s)
+        soft = hard = z.new_zeros(lead)
+        ctx.soft, ctx.hard = None, None
+        if not plain or alpha != 0:
+            log_p = torch.log_softmax(z_t.transpose(-1, -2) / t, -2)
+            log_q = torch.log_softmax(z / t, -2)
+            p, scale = log_p.exp(), alpha * temperature**2 / z.shape[-1]
+            soft = scale * (p * (log_p - log_q)).sum((-1, -2))
+            ctx.soft = (log_q.exp_().sub_(p), scale / temperature)
+        if not plain or alpha != 1:
+            log_q, valid = torch.log_softmax(z, -2), y >= 0
+            weight = valid / valid.sum(-1, keepdim=True).clamp_min(1)
+            index = y.clamp_min(0).expand(*lead, z.shape[-1]).unsqueeze(-2)
+            chosen = log_q.gather(-2, index).squeeze(-2)
+            hard = (alpha - 1) * torch.where(valid, chosen * weight, 0.0).sum(-1)
+            off = log_q.exp_().scatter_add_(
+                -2, index, log_q.new_full((), -1.0).expand(index.shape)
+            )
+            ctx.hard = (off.mul_(weight.unsqueeze(-2)), 1 - alpha)
+        return soft, hard
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        total = None
+        for kept, grad in zip((ctx.soft, ctx.hard), grads, strict=True):
+            if kept is not None:
+                gradient, scale = kept
+                part = gradient * (grad * scale)[..., None, None]
+                total = part if total is None else total.add_(part)
+        assert total is not None
+        return total.transpose(-1, -2), None, None, None, None
 
 
 def entropy(log_p: Tensor) -> Tensor:

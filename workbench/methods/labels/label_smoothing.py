@@ -8,12 +8,12 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from workbench.base import Batch, Method, Outputs, knob
-from workbench.functional import label_average, pick, soft_log_probs
+from workbench.functional import label_average, miss, soft_log_probs
 
 
 @dataclass(frozen=True)
 class LabelSmoothing(Method):
-    r"""$(1-\varepsilon)\,\mathrm{CE}(y,p) - \frac{\varepsilon}{K}\sum_k\log p_k$ with $p=\sigma(z_s)$
+    r"""$(1-\varepsilon)\,\mathrm{CE}(y,p) - \frac{\varepsilon}{K}\sum_k\log p_k$, $p=\sigma(z_s)$
 
     Every wrong class gets the same share, so the target is soft but says nothing about which
     classes are alike: what distillation adds beyond this is the teacher's knowledge, not softness.
@@ -42,6 +42,6 @@ class LabelSmoothing(Method):
         """Cross-entropy with the label, and with the uniform distribution."""
         log_p = soft_log_probs(student.logits)
         return {
-            "labels": (1 - self.epsilon) * label_average(-pick(log_p, batch.y), batch.y),
+            "labels": (1 - self.epsilon) * label_average(miss(log_p, batch.y), batch.y),
             "uniform": self.epsilon * label_average(-log_p.mean(-1), batch.y),
         }

@@ -8,12 +8,14 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from workbench.base import Batch, Method, Outputs, knob
-from workbench.functional import cross_entropy, kl, soft_log_probs, weighted
+from workbench.functional import distillation
 
 
 @dataclass(frozen=True)
 class KD(Method):
-    r"""$(1-\alpha)\,\mathrm{CE}(y,\sigma(z_s)) + \alpha T^2\,\mathrm{KL}(p\,\|\,q)$, $p=\sigma(z_t/T)$, $q=\sigma(z_s/T)$
+    r"""$(1-\alpha)\,\mathrm{CE}(y,\sigma(z_s)) + \alpha\,T^2\,\mathrm{KL}(p\,\|\,q)$
+
+    with $p=\sigma(z_t/T)$, the softened teacher, and $q=\sigma(z_s/T)$, the softened student.
 
     The $T^2$ keeps the size of the soft gradient steady when you turn $T$: the gradient of the
     divergence shrinks like $1/T^2$, so without it the slider would change two things at once.
@@ -48,13 +50,7 @@ class KD(Method):
     ) -> dict[str, Tensor]:
         """Softened divergence to the teacher, and cross-entropy with the labels."""
         assert teacher is not None  # declared by `needs`
-        z_t, z_s, scale = teacher.logits, student.logits, self.temperature**2
-
-        def soft() -> Tensor:
-            t = self.temperature
-            return kl(soft_log_probs(z_t, t), soft_log_probs(z_s, t))
-
-        return {
-            "teacher": weighted(self.alpha * scale, soft, z_s),
-            "labels": weighted(1 - self.alpha, lambda: cross_entropy(z_s, batch.y), z_s),
-        }
+        soft, hard = distillation(
+            student.logits, teacher.logits, batch.y, self.temperature, self.alpha
+        )
+        return {"teacher": soft, "labels": hard}
