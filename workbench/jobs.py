@@ -119,9 +119,11 @@ class Job:
     known: int = 0  # the step up to which a resumed run was recorded: that needs no pace
 
     def __post_init__(self) -> None:
-        self.known = self.run.status.step
+        before = self.run.status
+        self.known = before.step
         self.events = iter(self.run)
-        self.answered = read_command(self.run.folder).get("count", 0)
+        if before.status != "queued":  # what was asked of an earlier training is not for this one
+            self.answered = read_command(self.run.folder).get("count", 0)
 
     def asked(self) -> str:
         """What the sole follower wants now: go, pause, step or stop."""
