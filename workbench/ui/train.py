@@ -15,7 +15,6 @@ import gradio as gr
 from workbench import jobs
 from workbench.base import BadInput, Trouble
 from workbench.recipe import digest
-from workbench.runs import Lease
 from workbench.ui import Page, _desk, _form, _picture, words
 from workbench.ui._picture import WIDTHS, Scene, scene
 from workbench.ui._take import gallery
@@ -218,11 +217,6 @@ def _step(known: str, form: object) -> None:
         _desk.step(known)
         return
     _start(known, form)
-    _desk.hold(known)
-    sight = _desk.active(visitor(known))
-    until = time.monotonic() + 5
-    while sight and not Lease.held(sight.entry.folder) and time.monotonic() < until:
-        time.sleep(0.05)
     _desk.step(known)
 
 

@@ -1,0 +1,100 @@
+"""Chromium for the browser tests, and what must hold on every page that they open."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from app_server import Server
+
+ARTEFACTS = Path(__file__).parents[2] / ".artifacts"
+QUIET = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
+QUIET += ["--disable-component-update", "--disable-sync"]
+REMEDY = "no Chromium: run apt-get install chromium, or name its binary in CHROMIUM"
+
+
+def chromium() -> str | None:
+    """The binary: CHROMIUM, else what is installed, else what apt-get can install."""
+    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
+    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+    if found or not shutil.which("apt-get") or getattr(os, "geteuid", lambda: 1)() != 0:
+        return found
+    for command in (["apt-get", "update"], ["apt-get", "install", "-y", "chromium"]):
+        subprocess.run(command, capture_output=True, timeout=600, check=False)
+    return shutil.which("chromium")
+
+
+@pytest.fixture(scope="session")
+def browser():
+    binary = chromium()
+    if binary is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail(REMEDY)
+        pytest.skip(REMEDY)
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=binary, args=QUIET)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    with Server(tmp_path_factory.mktemp("home"), pace=1.0) as running:
+        yield running
+        assert "Traceback" not in running.said()
+
+
+class Visit:
+    """Opens the page as somebody new, and remembers what went wrong or went out."""
+
+    def __init__(self, browser, url: str) -> None:
+        self.browser, self.url = browser, url
+        self.wrong: list[str] = []
+        self.contexts = []
+
+    def __call__(self, width=1280, height=800, theme="light", query="", **options):
+        context = self.browser.new_context(viewport={"width": width, "height": height}, **options)
+        self.contexts.append(context)
+        return self.open(context, theme, query)
+
+    def open(self, context, theme="light", query=""):
+        """One more page of the same visitor."""
+        page = context.new_page()
+        page.set_default_timeout(10_000)
+        page.on("pageerror", lambda error: self.wrong.append(f"error: {error}"))
+        page.on("request", self._went_out)
+        page.goto(f"{self.url}/?__theme={theme}{query}")
+        page.wait_for_selector("#curves svg")
+        return page
+
+    def _went_out(self, request) -> None:
+        inside = (self.url, "data:", "blob:", self.url.replace("http", "ws"))
+        if not request.url.startswith(inside):
+            self.wrong.append(f"request to {request.url}")
+
+
+@pytest.fixture
+def visit(browser, server):
+    made = Visit(browser, server.url)
+    yield made
+    for context in made.contexts:
+        context.close()
+    assert not made.wrong
+
+
+@pytest.fixture
+def keep(request):
+    """Keep a picture of a page in .artifacts/."""
+    ARTEFACTS.mkdir(exist_ok=True)
+
+    def save(page, name, full=True) -> None:
+        page.screenshot(path=ARTEFACTS / f"{name}.png", full_page=full)
+
+    return save

@@ -1,0 +1,269 @@
+"""The Train page in Chromium: what a class does with it, on a desk and on a phone."""
+
+from __future__ import annotations
+
+import re
+import time
+import xml.etree.ElementTree as ET
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
+
+pytestmark = pytest.mark.slow
+
+
+def status(page):
+    return page.locator("#status .status")
+
+
+def run(page, text="Run"):
+    expect(page.locator("#do-main")).to_have_text(text)
+    page.click("#do-main")
+
+
+def points(page) -> int:
+    return int(page.get_attribute("#curves", "data-n") or 0)
+
+
+def set_knob(page, ident, value):
+    page.fill(ident, str(value))
+    expect(page.locator("form[data-link]")).to_have_attribute(
+        "data-link", re.compile(f"={re.escape(str(value))}(&|$)")
+    )
+
+
+def slow_run(page, steps=20_000):
+    """A training that lasts until it is stopped, for what happens meanwhile."""
+    page.click(".drawer summary")
+    set_knob(page, "#f-steps", steps)
+    set_knob(page, "#f-images", 400)
+    run(page)
+    expect(status(page)).to_contain_text("Running")
+
+
+def test_nothing_is_empty_on_arrival(visit, keep):
+    page = visit()
+    expect(page.locator("#pins tbody tr")).to_have_count(2)
+    expect(page.locator("[data-verdict=BEATS]")).to_contain_text("beats labels only by")
+    expect(page.locator("#image svg.chart").first).to_have_attribute(
+        "aria-label", re.compile("Teacher .*%, Student .*%")
+    )
+    assert page.locator("#samples button").count() == 60
+    assert page.get_by_role("tab", selected=True).inner_text() == "Train"
+    keep(page, "train-arrival")
+
+
+def test_a_run_grows_and_ends_in_a_verdict(visit, keep):
+    page = visit()
+    before, begun = points(page), time.monotonic()
+    run(page)
+    page.wait_for_function(
+        f"+document.querySelector('#curves').dataset.n > {before}", timeout=5000
+    )
+    first = time.monotonic() - begun
+    expect(status(page)).to_contain_text("Running, step")
+    expect(page.locator("#finding")).to_contain_text("is learning")
+    expect(status(page)).to_contain_text("Finished", timeout=20_000)
+    assert points(page) == before + 61 and first < 3
+    expect(page.locator("#finding")).to_contain_text("Learning rates are not tuned")
+    expect(page.locator("#do-main")).to_have_text("Run again")
+    expect(page.locator("#pins tbody tr").nth(2)).to_contain_text("T = 4")
+    keep(page, "train-finished")
+    page.click("#do-main")  # the same recipe once more: a run of its own, told apart
+    expect(page.locator("#pins tbody tr")).to_have_count(4)
+    expect(status(page)).to_contain_text("Finished", timeout=20_000)
+    expect(page.locator("#pins tbody tr").nth(3)).to_contain_text("(2)")
+
+
+def test_pause_step_stop_and_continue(visit):
+    page = visit()
+    set_knob(page, "#f-kd-temperature", 2)
+    slow_run(page)
+    run(page, "Pause")
+    expect(status(page)).to_contain_text("Paused at step")
+    page.wait_for_timeout(800)  # the event that was under way still comes
+    held = points(page)
+    page.wait_for_timeout(500)
+    assert points(page) == held
+    page.click("#do-second")
+    page.wait_for_function(f"+document.querySelector('#curves').dataset.n === {held + 1}")
+    run(page, "Continue")
+    expect(status(page)).to_contain_text("Running")
+    begun = time.monotonic()
+    page.click("#do-third")
+    expect(status(page)).to_contain_text("kept.")
+    assert time.monotonic() - begun < 1.5  # a second, and what a browser's clock adds
+    kept = points(page)
+    assert kept > held and page.locator("#pins tbody tr").count() == 3
+    expect(page.locator("#finding")).to_contain_text("at step")
+    run(page, "Continue")
+    expect(status(page)).to_contain_text("Running")
+    page.wait_for_function(f"+document.querySelector('#curves').dataset.n > {kept}")
+    page.click("#do-third")
+    expect(status(page)).to_contain_text("kept.")
+
+
+def test_the_first_step_starts_a_run(visit):
+    page = visit()
+    set_knob(page, "#f-kd-temperature", 3)
+    page.click("#do-second")
+    expect(status(page)).to_contain_text("Paused at step 0")
+    label = re.compile("paused at step 0")
+    expect(page.locator("#curves svg.chart")).to_have_attribute("aria-label", label)
+    page.click("#do-second")
+    expect(status(page)).to_contain_text("Paused at step 5")
+    page.click("#do-third")
+    expect(status(page)).to_contain_text("Stopped at step 5")
+
+
+def test_a_reload_finds_the_run(visit):
+    page = visit()
+    set_knob(page, "#f-kd-temperature", 6)
+    slow_run(page)
+    page.reload()
+    expect(status(page)).to_contain_text("Running", timeout=10_000)
+    assert page.input_value("#f-kd-temperature") == "6"
+    other = visit.open(page.context)  # a second tab has the same list
+    expect(status(other)).to_contain_text("Running")
+    other.click("#do-third")
+    expect(status(page)).to_contain_text("kept.")
+
+
+def test_two_visitors_do_not_disturb_each_other(visit):
+    one, two = visit(), visit(390, 844)
+    slow_run(one, 30_000)
+    expect(two.locator("#pins tbody tr")).to_have_count(2)
+    slow_run(two, 30_000)  # the same recipe: the second joins the training under way
+    two.click("#do-third")  # others watch, so only the own view ends
+    expect(status(two)).to_contain_text("kept.")
+    expect(status(one)).to_contain_text("Running")
+    one.click("#do-third")
+    expect(status(one)).to_contain_text("kept.")
+
+
+def test_the_queue_says_who_is_ahead(visit):
+    pages = []
+    for temperature in range(10, 16):  # two workers take two runs each
+        page = visit()
+        set_knob(page, "#f-kd-temperature", temperature)
+        page.click(".drawer summary")
+        set_knob(page, "#f-steps", 50_000)
+        set_knob(page, "#f-images", 400)
+        run(page)
+        expect(status(page)).to_contain_text(re.compile("Running|Waiting"))
+        pages.append(page)
+    expect(status(pages[4])).to_contain_text("You are next.")
+    expect(status(pages[5])).to_contain_text("1 ahead of you.")
+    run(pages[5], "Leave the queue")
+    expect(pages[5].locator("#pins tbody tr")).to_have_count(2)
+    pages[0].click("#do-third")
+    expect(status(pages[4])).to_contain_text("Running", timeout=10_000)
+    for page in pages[1:5]:
+        page.click("#do-third")
+        expect(status(page)).to_contain_text("kept.")
+
+
+@pytest.mark.parametrize(
+    ("ident", "value", "said"),
+    [
+        ("#f-kd-temperature", "nan", "Temperature goes from 0.01 to"),
+        ("#f-kd-temperature", "-3", "Temperature goes from 0.01 to"),
+        ("#f-kd-alpha", "", "needs a value"),
+        ("#f-images", "1e400", "Images goes from 1 to"),
+        ("#f-images", "<img src=x onerror=alert(1)>", "Images goes from 1 to"),
+        ("#f-images", "${alert(1)}", "Images goes from 1 to"),
+    ],
+)
+def test_a_bad_value_is_one_sentence(visit, ident, value, said):
+    page = visit()
+    page.fill(ident, value)
+    run(page)
+    expect(page.locator("#status .failed")).to_contain_text(said)
+    expect(page.locator(ident)).to_have_attribute("aria-invalid", "true")
+    expect(page.locator("#pins tbody tr")).to_have_count(2)
+    assert page.locator("[data-testid=toast-body]").count() == 0
+
+
+def test_a_clicked_image_shows_every_opinion(visit):
+    page = visit()
+    page.locator("#samples button").nth(7).click()
+    expect(page.locator("#samples button").nth(7)).to_have_attribute("aria-pressed", "true")
+    label = page.locator("#answers svg")
+    expect(label).to_have_attribute("aria-label", re.compile("Teacher.*Labels only.*T = 8"))
+    hot = page.locator("#image svg.chart").first.get_attribute("aria-label")
+    page.click("[data-do=heat]")
+    expect(page.locator("#image")).to_contain_text("Show at T = 8")
+    assert page.locator("#image svg.chart").first.get_attribute("aria-label") != hot
+
+
+def test_the_list_can_be_turned_and_emptied(visit, keep):
+    page = visit()
+    page.locator("#pins [data-do=baseline]").click()
+    expect(page.locator("#finding")).to_contain_text("loses")
+    page.locator("#pins tr").nth(1).locator("[data-do=remove]").click()
+    expect(page.locator("#pins tbody tr")).to_have_count(1)
+    page.click("#do-ghost")
+    expect(status(page)).to_contain_text("Nothing pinned yet")
+    keep(page, "train-empty")
+    page.click("#do-ghost")
+    expect(page.locator("#pins tbody tr")).to_have_count(1)
+
+
+def test_an_address_carries_the_knobs(visit):
+    page = visit(query="&method=kd&k.temperature=1e9&images=200&steps=nan")
+    expect(page.locator("#f-images")).to_have_value("200")
+    expect(page.locator("#f-kd-temperature")).to_have_value("1000000")
+    expect(status(page)).to_contain_text("was set to 1")
+    page.click("#copy")
+    page.wait_for_url(re.compile("images=200"))
+
+
+def test_figures_can_be_kept_and_read(visit):
+    page = visit()
+    with page.expect_download() as kept:
+        page.click("#tools [data-save]")
+    root = ET.parse(kept.value.path()).getroot()
+    assert root.tag.endswith("svg") and "--teacher" in "".join(root.itertext())
+    page.click("#tools summary")
+    expect(page.locator("#tools table")).to_be_visible()
+    page.click("#more-about button")
+    expect(page.locator("#more-about .forest")).to_be_visible()
+    assert page.locator("#details svg[role=img][aria-label]").count() >= 3
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 768, 390])
+def test_it_fits_and_everybody_can_use_it(visit, keep, width, theme):
+    page = visit(width, 844, theme)
+    page.click("#more-about button")
+    page.click(".drawer summary")
+    expect(page.locator("#more-about .forest")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    found = Axe().run(page).response["violations"]
+    assert not [f"{one['id']}: {one['nodes'][0]['html'][:120]}" for one in found]
+    keep(page, f"train-{width}-{theme}")
+
+
+def test_a_phone_shows_the_picture_before_the_knobs(visit):
+    page = visit(390, 844)
+    top = {k: page.locator(k).bounding_box()["y"] for k in ("h1", "#do-main", "#curves", "#form")}
+    assert list(top) == sorted(top, key=top.get) and top["#curves"] + 320 < 844
+    sides = page.locator(".run-bar button:visible").evaluate_all(
+        "all => all.map(b => b.getBoundingClientRect().height)"
+    )
+    assert min(sides) >= 44
+
+
+def test_the_keyboard_is_enough(visit):
+    page = visit(reduced_motion="reduce")
+    page.focus("#f-kd-temperature")
+    page.keyboard.press("Tab")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    assert float(page.input_value("#f-kd-temperature")) > 4
+    page.focus("#do-main")
+    page.keyboard.press("Enter")
+    expect(page.locator("#do-main")).to_have_text("Pause")
+    assert page.evaluate("document.activeElement.id") == "do-main"
+    expect(status(page)).to_contain_text("Finished", timeout=20_000)
