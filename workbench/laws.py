@@ -348,10 +348,12 @@ def order(method: Method, stage: str) -> str | None:
 
 @_law("shift", "Adding a constant to all logits of a row changes nothing.")
 def shift(method: Method, stage: str) -> str | None:
-    """For student and teacher, another constant for each row: probabilities stay the same."""
+    """Other constants for each row and for student and teacher: probabilities stay the same."""
     one = case(stage)
     steps = torch.linspace(-7.0, 11.0, len(one.batch.y), dtype=torch.float64)[:, None]
-    return _unchanged(method, one, one.logits(lambda value: value + steps))
+    student = _logits(one.student, lambda value: value + steps)
+    teacher = _logits(one.teacher, lambda value: value - 2 * steps)
+    return _unchanged(method, one, Case(student, teacher, one.batch))
 
 
 @_law("classes", "Permuting the classes changes nothing.")
