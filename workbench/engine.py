@@ -66,6 +66,7 @@ class TorchAdamW:
     def __init__(self, groups: Sequence[Mapping[str, Any]]) -> None:
         self.inner = torch.optim.AdamW([dict(group) for group in groups])
         self.rates = [group["lr"] for group in self.inner.param_groups]
+        self.alive = [True] * len(self.rates)
 
     def zero_grad(self) -> None:
         """Forget the gradient."""
@@ -73,15 +74,17 @@ class TorchAdamW:
 
     def step(self, factor: float = 1.0) -> None:
         """One step at `factor` times the learning rates."""
-        for group, rate in zip(self.inner.param_groups, self.rates, strict=True):
+        for group, rate, lives in zip(
+            self.inner.param_groups, self.rates, self.alive, strict=True
+        ):
             group["lr"] = rate * factor
+            for p in () if lives else group["params"]:
+                p.grad = None
         self.inner.step()
 
     def freeze(self, alive: Tensor) -> None:
-        """Groups whose student is not alive lose their gradients from now on."""
-        for group, lives in zip(self.inner.param_groups, alive.tolist(), strict=True):
-            if not lives:
-                group["params"] = []
+        """Groups whose student is not alive lose their gradients until the next call."""
+        self.alive = alive.tolist()
 
     def memory(self) -> dict[str, Tensor]:
         """The moments by parameter."""
@@ -265,11 +268,14 @@ class Stack:
         each = torch.cat([loss.reshape(-1) for loss in losses])
         alive = torch.isfinite(each.detach())
         self.alive = alive if self.alive is None else alive & self.alive
-        self.optimiser.freeze(self.alive)
+        self._freeze(self.alive)
+        return torch.where(self.alive, each, torch.zeros_like(each)).sum()
+
+    def _freeze(self, alive: Tensor) -> None:
+        self.optimiser.freeze(alive)
         for part in self.parts:
             if part.optimiser is not None:
-                part.optimiser.freeze(self.alive[part.where])
-        return torch.where(self.alive, each, torch.zeros_like(each)).sum()
+                part.optimiser.freeze(alive[part.where])
 
     def _step(self, total: Tensor, progress: float) -> None:
         factor = (1 + math.cos(math.pi * progress)) / 2 if self.cosine else 1.0
@@ -348,7 +354,7 @@ class Stack:
                 part.optimiser.remember(_under(f"memory{j}.", tensors), step)
         if "alive" in tensors:
             self.alive = tensors["alive"].to(torch.bool)
-            self.optimiser.freeze(self.alive)
+            self._freeze(self.alive)
 
 
 def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
