@@ -74,6 +74,12 @@ class Visit:
         page.wait_for_selector("#curves svg")
         return page
 
+    def close(self) -> None:
+        """Close what was opened, and say what went wrong."""
+        for context in self.contexts:
+            context.close()
+        assert not self.wrong
+
     def _went_out(self, request) -> None:
         inside = (self.url, "data:", "blob:", self.url.replace("http", "ws"))
         if not request.url.startswith(inside):
@@ -84,9 +90,7 @@ class Visit:
 def visit(browser, server):
     made = Visit(browser, server.url)
     yield made
-    for context in made.contexts:
-        context.close()
-    assert not made.wrong
+    made.close()
 
 
 @pytest.fixture

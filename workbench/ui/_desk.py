@@ -13,7 +13,7 @@ from workbench.base import BadInput
 from workbench.charts import roles
 from workbench.events import Event
 from workbench.jobs import Pool
-from workbench.runs import Damaged, Lease, Status
+from workbench.runs import Damaged, Lease, Run, Status
 from workbench.ui import _form, words
 from workbench.ui._take import Take, take
 from workbench.ui._visitor import Entry, Visitor, change, name_of, visitor
@@ -153,12 +153,18 @@ def current(one: Visitor) -> Sight | None:
     return found[-1] if found else None
 
 
-def start(token: str, made: _form.Setup) -> None:
-    """Train an arm anew, or join its training under way, and put it in the picture."""
+def start(token: str, made: _form.Setup, stepping: bool = False) -> None:
+    """Train an arm anew, or join its training under way, and put it in the picture.
+
+    `stepping`: it waits after its first event; asked before it begins, so that it cannot run on.
+    """
     one = visitor(token)
     if under_way := active(one):
         raise BadInput(words.STILL.format(under_way.step, under_way.steps))
-    folder = pool().submit(made.recipes, follower(one.key))
+    folder = Run(made.recipes, fresh=True).folder
+    if stepping:
+        jobs.command(folder, follower(one.key), "step")
+    pool().resume(folder, follower(one.key))
     with change(token) as one:
         one.put(Entry(name_of(folder)))
         one.chosen = name_of(folder)

@@ -36,6 +36,11 @@ class Scene:
         return any(sight.active for sight in self.sights)
 
 
+def _text(text: str) -> str:
+    """A sentence as HTML, in which 'T = 8' stays on one line."""
+    return escape(text.replace(" = ", "\u00a0=\u00a0"))
+
+
 def scene(one: Visitor, widths: tuple[int, ...] = WIDTHS, message: str = "") -> Scene:
     """The scene of a visitor."""
     sights = look(one)
@@ -202,10 +207,10 @@ def image(now: Scene) -> str:
         f'<div class="this-one">{charts.digit(pixels, 72, alt)}'
         f'<p class="aside">{escape(note)}</p></div>'
     )
-    if known and sight:
+    if known:
         left = Opinion("teacher", words.TEACHER, softmax(known.logits[sample], temperature))
-        right = _student(sight, sample, temperature)
-        right = Opinion(right.role, words.STUDENT, right.probabilities)
+        said = _student(sight, sample, temperature).probabilities if sight else []
+        right = Opinion(sight.role if sight else "muted", words.STUDENT, said)
         width = min(now.widths[1], 320)
         out.append(charts.opinions(left, right, width=width, truth=label))
     buttons = [f'<button type="button" class="link" data-do="next">{words.IMAGE_NEXT}</button>']
@@ -236,16 +241,15 @@ def _losses(now: Scene, sight: Sight) -> str:
     return f'<section class="loss"><h2 class="part">{words.LOSS}{step}</h2>{drawn}</section>'
 
 
-def samples(now: Scene) -> str:
-    """The gallery: a button for each image."""
+def samples() -> str:
+    """The gallery: a button for each image; it never changes, so a page gets it once."""
     out = []
     for place, (label, pixels) in enumerate(gallery()):
         alt = words.image_alt(label, place)
-        pressed = "true" if place == now.visitor.sample else "false"
         picture = charts.digit(pixels, 36, alt)
         out.append(
             f'<button type="button" data-do="pick" data-sample="{place}" '
-            f'aria-pressed="{pressed}">{picture}</button>'
+            f'aria-pressed="false">{picture}</button>'
         )
     note = f"<small>{words.GALLERY_NOTE}</small>"
     heading = f'<h2 class="part" id="gallery">{words.GALLERY}{note}</h2>'
@@ -289,14 +293,14 @@ def finding(now: Scene) -> str:
     if one is None:
         return ""
     if sight.active:
-        return f'<p class="say">{escape(words.going(sight.name))}</p>'
+        return f'<p class="say">{_text(words.going(sight.name))}</p>'
     chip = charts.chip(one.verdict.text)
     text = words.finding(sight.name, base.name, one.verdict, one.step)
     several = one.verdict.coverage > 0.9501
     note = words.caveat(tuned([base, sight]), one.verdict.over, several, one.fewer)
     return (
         f'<div class="verdict" data-verdict="{one.verdict.text}">{chip}'
-        f'<p class="say">{escape(text)}</p><p class="aside">{escape(note)}</p></div>'
+        f'<p class="say">{_text(text)}</p><p class="aside">{escape(note)}</p></div>'
     )
 
 
@@ -306,10 +310,10 @@ def pins(now: Scene) -> str:
     note = f"<small>{escape(words.pinned_note(counts))}</small>"
     caption = f"<caption>{words.PINNED}{note}</caption>"
     base = words.lower(now.baseline.name) if now.baseline else ""
-    heads = [text.format(base) for text in words.COLUMNS]
+    heads = [text.format(base).strip() for text in words.COLUMNS]
     more = (False, False, False, True, True, True, True, True)
     cells = "".join(
-        f'<th scope="col"{_more(hide)}>{escape(text)}</th>'
+        f'<th scope="col"{_more(hide)}>{_text(text)}</th>'
         for text, hide in zip([*heads, ""], more, strict=True)
     ).replace('<th scope="col" class="more"></th>', '<td class="more"></td>')
     rows = "".join(_pin(now, sight) for sight in now.sights)
@@ -458,5 +462,5 @@ def _figure(name: str, drawn: str, table: str) -> str:
 
 
 def _part(title: str, note: str, content: str, kind: str = "") -> str:
-    heading = f'<h2 class="part">{escape(title)}</h2><p class="aside">{escape(note)}</p>'
+    heading = f'<h2 class="part">{escape(title)}</h2><p class="aside">{_text(note)}</p>'
     return f'<section class="{kind}">{heading}{content}</section>'

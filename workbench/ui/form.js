@@ -74,6 +74,7 @@ const send = () => {
 const fill = () => {
   let found
   try { found = JSON.parse(props.value) } catch { return }
+  form.inert = false
   for (const field of fields) {
     const own = field.dataset.own
     if (own && own !== found.method) continue
@@ -93,5 +94,6 @@ form.addEventListener('input', (event) => {
   send()
 })
 fields.forEach((field) => field.tagName !== 'FIELDSET' && follow(field))
+form.inert = true // what is turned before the page knows its visitor would be lost
 watch('value', fill)
 fill()

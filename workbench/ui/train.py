@@ -14,7 +14,6 @@ import gradio as gr
 
 from workbench import jobs
 from workbench.base import BadInput, Trouble
-from workbench.recipe import digest
 from workbench.ui import Page, _desk, _form, _picture, words
 from workbench.ui._picture import WIDTHS, Scene, scene
 from workbench.ui._take import gallery
@@ -26,6 +25,12 @@ CLICKS = """element.addEventListener('click', (event) => {
   const button = event.target.closest('[data-do]')
   if (button) trigger('click', { ...button.dataset })
 })"""
+#: Marks the picked image in the gallery, whose pictures stay.
+PRESS = """
+const press = () => element.querySelectorAll('[data-sample]').forEach((button) =>
+  button.setAttribute('aria-pressed', button.dataset.sample === props.value))
+watch('value', press)
+press()"""
 #: Reports the widths of the columns when the window changes.
 EAR = """let timer = 0
 window.addEventListener('resize', () => {
@@ -41,7 +46,7 @@ MEASURE = "(token, form, widths) => [token, form, window.workbench.widths()]"
 BUTTONS = ("main", "second", "third", "ghost")
 PARTS = ("status", "chart", "tools", "image", "finding", "pins", "samples", "everybody", "details")
 #: What is drawn again only when nothing is under way.
-CALM = ("tools", "samples", "details")
+CALM = ("tools", "details")
 
 
 @dataclass
@@ -107,10 +112,10 @@ def _fresh(now: Scene, line: str) -> tuple[bool, float, str]:
     A form that cannot be read is fresh: Run then says why.
     """
     try:
-        made = _form.read(line)
+        made, name = _form.named(line)
     except BadInput as error:
         return True, 0.0, words.sentence(error)
-    same = now.bar is not None and digest(now.bar.take.recipes) == digest(made.recipes)
+    same = now.bar is not None and now.bar.take.folder.parent.name == name
     return not same, max(jobs.pace(), made.seconds), ""
 
 
@@ -122,7 +127,7 @@ def draw(one: Visitor, here: Session, calm: bool = True) -> dict[str, Any]:
         now = scene(one, here.widths, wrong)
     labels = bar(now, fresh)
     found: dict[str, Any] = {
-        name: gr.Button(label or " ", visible=bool(label))
+        name: gr.Button(label or " ", visible=bool(label), interactive=True)
         for name, label in zip(BUTTONS, labels, strict=True)
     }
     makers: dict[str, Callable[[Scene], str]] = {
@@ -132,7 +137,7 @@ def draw(one: Visitor, here: Session, calm: bool = True) -> dict[str, Any]:
         "image": _picture.image,
         "finding": _picture.finding,
         "pins": _picture.pins,
-        "samples": _picture.samples,
+        "samples": lambda now: str(now.visitor.sample),
         "everybody": _picture.everybody,
         "details": _picture.details,
     }
@@ -204,9 +209,9 @@ def pressed(label: object, token: object, form: object, request: gr.Request) -> 
     return _values(draw(visitor(known), here, calm=False))
 
 
-def _start(known: str, form: object) -> None:
+def _start(known: str, form: object, stepping: bool = False) -> None:
     """Train what the form says, and remember it for a reload."""
-    _desk.start(known, _form.read(form))
+    _desk.start(known, _form.read(form), stepping)
     with change(known) as one:
         one.form = str(form)
 
@@ -216,8 +221,7 @@ def _step(known: str, form: object) -> None:
     if _desk.active(visitor(known)):
         _desk.step(known)
         return
-    _start(known, form)
-    _desk.step(known)
+    _start(known, form, stepping=True)
 
 
 def _stop(known: str) -> None:
@@ -338,7 +342,7 @@ def fill() -> None:
     with gr.Row(elem_classes="lab"):
         with gr.Column(elem_id="recipe"):
             form = gr.HTML(
-                _form.show(_form.defaults()),
+                "",  # filled on arrival
                 html_template=_form.html(),
                 js_on_load=_form.script(),
                 apply_default_css=False,
@@ -356,7 +360,13 @@ def fill() -> None:
         parts["finding"] = _html("finding")
         parts["pins"] = _html("pins")
         with gr.Row(elem_classes="answers"):
-            parts["samples"] = _html("samples")
+            parts["samples"] = gr.HTML(
+                "0",
+                html_template=_picture.samples(),
+                js_on_load=CLICKS + PRESS,
+                elem_id="samples",
+                apply_default_css=False,
+            )
             parts["everybody"] = _html("everybody")
         with gr.Accordion(words.DETAILS, open=False, elem_id="more-about"):
             parts["details"] = _html("details")
@@ -384,6 +394,7 @@ def _bar() -> dict[str, gr.Button]:
             start.get(name, " "),
             variant=variant,
             visible=name in start,
+            interactive=False,  # until the page knows its visitor
             elem_id=f"do-{name}",
             elem_classes="ghost" if name == "ghost" else None,
         )
