@@ -111,14 +111,27 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], **facts: str) -> Non
     from safetensors.torch import save
 
     plain = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
-    write(path, save(plain, facts))
+    _, content = _split(save(plain))
+    write(path, save(plain, facts | {"sum": hashlib.sha256(content).hexdigest()}))
+
+
+def _split(data: bytes) -> tuple[dict[str, Any], bytes]:
+    """A safetensors file's header and its content."""
+    end = 8 + int.from_bytes(data[:8], "little")
+    return json.loads(data[8:end]), data[end:]
 
 
 def load_tensors(path: Path) -> dict[str, Tensor]:
-    """The tensors of a safetensors file."""
+    """The tensors of a safetensors file; ValueError if they are not what was saved."""
     from safetensors.torch import load
 
-    return load(path.read_bytes())
+    data = path.read_bytes()
+    found = load(data)
+    header, content = _split(data)
+    expected = header.get("__metadata__", {}).get("sum")
+    if expected is not None and hashlib.sha256(content).hexdigest() != expected:
+        raise ValueError("its checksum does not fit")
+    return found
 
 
 class Damaged(BadInput):
@@ -324,9 +337,14 @@ class Run:
         recorder = Recorder(folder, len(self.recipes))
         try:
             recorder.note("running", self.recipes[0].steps)
-            state = prepare(self.recipes, self.device, lambda: self._halt)
-            self._state = state
-            yield from recorder.resume(state)
+            state = self._prepared()
+            try:
+                kept = recorder.resume(state)
+            except Damaged as error:
+                set_aside(folder / "checkpoint.safetensors", str(error))
+                state = self._prepared()
+                kept = recorder.resume(state)
+            yield from kept
             for event in train(state):
                 recorder.record(event, state)
                 if not lease.mine():
@@ -351,6 +369,10 @@ class Run:
             recorder.close()
             lease.release()
             self._state = None
+
+    def _prepared(self) -> State:
+        self._state = prepare(self.recipes, self.device, lambda: self._halt)
+        return self._state
 
     def drain(self) -> Run:
         """Train it to its end, or do nothing if it is done."""
@@ -430,8 +452,8 @@ class Recorder:
             status, step, steps, cpu_seconds=round(self._cpu(), 3), facts=self.facts, **more
         ).write(self.folder)
 
-    def resume(self, state: State) -> Iterator[Event]:
-        """Continue from the checkpoint if there is one: yield what was recorded up to it."""
+    def resume(self, state: State) -> list[Event]:
+        """Continue from the checkpoint if there is one: what was recorded up to it."""
         self.facts |= {
             "device": str(next(state.stacks[0].network.parameters()).device),
             "threads": state.threads or torch.get_num_threads(),
@@ -454,7 +476,7 @@ class Recorder:
         self.events = open(self.folder / "events.jsonl", "a", encoding="utf-8")
         self.timings = open(self.folder / "timings.jsonl", "a", encoding="utf-8")
         self.opinions = open(past, "ab")
-        yield from kept
+        return kept
 
     def _opinion_size(self, state: State) -> int:
         classes = state.recipes[0].data.classes
@@ -613,14 +635,16 @@ def verify(folder: Path) -> None:
     _verified[folder] = stamps
 
 
-def set_aside(folder: Path, why: str) -> None:
-    """Move a damaged take out of the way and say so; shipped ones are only reported."""
+def set_aside(path: Path, why: str) -> None:
+    """Move a damaged take (or a file) out of the way and say so; shipped ones are only reported."""
     where = "it is ignored"
-    if not folder.is_relative_to(SHIPPED):
-        target = home() / "damaged" / f"{folder.parent.name}-{folder.name}-{uuid.uuid4().hex[:6]}"
+    if not path.is_relative_to(SHIPPED):
+        target = home() / "damaged" / f"{path.parent.name}-{path.stem}-{uuid.uuid4().hex[:6]}"
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            os.rename(folder, target)
+            if path.is_file():
+                target.mkdir()
+            os.rename(path, target / path.name if path.is_file() else target)
             (target / "why.txt").write_text(why)
             where = f"it was set aside in {target}"
         except OSError:
