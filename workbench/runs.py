@@ -303,21 +303,19 @@ class Run:
             self._state.halt = True
 
     def __iter__(self) -> Iterator[Event]:
-        folder, seen = self.folder, 0
+        folder, seen = self.folder, -1
         while True:
-            if self.status.status == "done":
+            lease, done = Lease(folder), self.status.status == "done"
+            if done:
                 verify(folder)
-                yield from self.events()[seen:]
-                return
-            lease = Lease(folder)
-            if lease.take():
-                for event in self._train(folder, lease):
-                    seen += 1
+            mine = not done and lease.take()
+            source = self._train(folder, lease) if mine else self._tail(folder)
+            for event in iter(self.events()) if done else source:
+                if event.step > seen:  # who watched goes on where the training was left
+                    seen = event.step
                     yield event
+            if done or mine:
                 return
-            for event in self._tail(folder):
-                seen += 1
-                yield event
             if Status.read(folder).status in ("stopped", "failed") and not Lease.held(folder):
                 return
 
@@ -464,7 +462,9 @@ class Recorder:
             try:
                 tensors = load_tensors(checkpoint)
                 step = int(tensors.pop("step"))
-                kept = [event for event in read_events(self.folder) if event.step <= step]
+                # at step 0 the engine reports again what was recorded
+                past_events = read_events(self.folder) if step else []
+                kept = [event for event in past_events if event.step <= step]
                 state.restore(tensors, step)
             except Exception as error:  # safetensors, shapes, names: all mean the same here
                 raise Damaged(f"{checkpoint}: {error}") from None
