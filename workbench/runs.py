@@ -344,21 +344,24 @@ class Run:
                 kept = recorder.resume(state)
             yield from kept
             for event in train(state):
-                recorder.record(event, state)
                 if not lease.mine():
-                    raise Trouble(
+                    raise TakenOver(
                         f"{folder}: another process took this run over; it goes on there"
                     )
+                recorder.record(event, state)
                 yield event
                 recorder.resumed()
             if state.step < state.steps:
                 recorder.stop(state)
             else:
                 recorder.finish(state)
+        except TakenOver:
+            raise  # the folder is somebody else's now
         except Halted:
             recorder.note("stopped", self.recipes[0].steps)
         except (GeneratorExit, KeyboardInterrupt):
-            recorder.stop(self._state)
+            if lease.mine():
+                recorder.stop(self._state)
             raise
         except Exception as error:
             recorder.fail(f"{error}" or type(error).__name__)
@@ -413,6 +416,10 @@ class Run:
         if not self.folder.is_relative_to(SHIPPED):
             write(self.folder / name, json.dumps(made))
         return made
+
+
+class TakenOver(Trouble):
+    """Somebody else trains this run now."""
 
 
 class Halted(Exception):
