@@ -552,7 +552,10 @@ class Recorder:
         """Close the files."""
         for file in (self.events, self.timings, self.opinions):
             if file is not None:
-                file.close()
+                try:
+                    file.close()
+                except OSError:
+                    pass  # a full disk, which was said already
 
 
 # ------------------------------------------------------------------------- finding folders
