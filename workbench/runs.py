@@ -281,11 +281,11 @@ class Run:
         found = sound(self.name)
         running = [take for take in found if Lease.held(take)]
         if self.fresh:
-            return running[-1] if running else new_take(self.recipes)
+            return running[-1] if running else new_take(self.recipes)  # another take
         done = [take for take in found if Status.read(take).status == "done"]
         if done:
             return done[-1]
-        return (running or found or [new_take(self.recipes)])[-1]
+        return (running or found or [new_take(self.recipes, fresh=False)])[-1]
 
     @property
     def status(self) -> Status:
@@ -590,24 +590,35 @@ def sound(name: str) -> list[Path]:
     return good
 
 
-def new_take(recipes: Sequence[Recipe]) -> Path:
-    """A new folder for a group of recipes, with its recipes in it."""
+def new_take(recipes: Sequence[Recipe], fresh: bool = True) -> Path:
+    """A new folder for a group of recipes, with its recipes in it.
+
+    Who asks at the same time gets the next number, or, unless `fresh`, the same folder.
+    """
     prune()
     root = usable_home() / "runs" / digest(recipes)
     numbers = [int(p.name) for p in takes(digest(recipes))]
-    for k in range(max(numbers, default=0) + 1, 10**9):
-        try:
-            (root / str(k)).mkdir(parents=True)
-        except FileExistsError:
-            continue
-        except OSError as error:
-            raise Trouble(
-                f"{root}: cannot be made ({error.strerror}); "
-                "set WORKBENCH_HOME to a folder you may write to"
-            ) from None
-        write(root / str(k) / "recipes.json", json.dumps([r.to_json() for r in recipes], indent=1))
-        Status("queued", 0, recipes[0].steps).write(root / str(k))
-        return root / str(k)
+    part = root / f".new-{uuid.uuid4().hex}"  # whole before anybody sees it
+    try:
+        part.mkdir(parents=True)
+        write(part / "recipes.json", json.dumps([r.to_json() for r in recipes], indent=1))
+        Status("queued", 0, recipes[0].steps).write(part)
+        for k in range(max(numbers, default=0) + 1, 10**9):
+            try:
+                os.rename(part, root / str(k))
+                return root / str(k)
+            except OSError:
+                if not (root / str(k)).exists():
+                    raise
+                if not fresh:
+                    return root / str(k)
+    except OSError as error:
+        raise Trouble(
+            f"{root}: cannot be made ({error.strerror}); "
+            "set WORKBENCH_HOME to a folder you may write to"
+        ) from None
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
     raise AssertionError("unreachable")
 
 
