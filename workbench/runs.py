@@ -281,7 +281,7 @@ class Run:
         found = sound(self.name)
         running = [take for take in found if Lease.held(take)]
         if self.fresh:
-            return running[-1] if running else new_take(self.recipes)  # another take
+            return running[-1] if running else new_take(self.recipes)
         done = [take for take in found if Status.read(take).status == "done"]
         if done:
             return done[-1]
