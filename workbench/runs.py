@@ -278,6 +278,7 @@ class Run:
         return self._folder
 
     def _choose(self) -> Path:
+        last = max((int(take.name) for take in takes(self.name)), default=0)
         found = sound(self.name)
         running = [take for take in found if Lease.held(take)]
         if self.fresh:
@@ -285,7 +286,7 @@ class Run:
         done = [take for take in found if Status.read(take).status == "done"]
         if done:
             return done[-1]
-        return (running or found or [new_take(self.recipes, fresh=False)])[-1]
+        return (running or found or [new_take(self.recipes, last)])[-1]
 
     @property
     def status(self) -> Status:
@@ -590,14 +591,15 @@ def sound(name: str) -> list[Path]:
     return good
 
 
-def new_take(recipes: Sequence[Recipe], fresh: bool = True) -> Path:
+def new_take(recipes: Sequence[Recipe], last: int | None = None) -> Path:
     """A new folder for a group of recipes, with its recipes in it.
 
-    Who asks at the same time gets the next number, or, unless `fresh`, the same folder.
+    Who asks at the same time gets the next number; or the same folder, if both say which `last`
+    number they knew.
     """
     prune()
     root = usable_home() / "runs" / digest(recipes)
-    numbers = [int(p.name) for p in takes(digest(recipes))]
+    numbers = [int(p.name) for p in takes(digest(recipes))] if last is None else [last]
     part = root / f".new-{uuid.uuid4().hex}"  # whole before anybody sees it
     try:
         part.mkdir(parents=True)
@@ -610,7 +612,7 @@ def new_take(recipes: Sequence[Recipe], fresh: bool = True) -> Path:
             except OSError:
                 if not (root / str(k)).exists():
                     raise
-                if not fresh:
+                if last is not None:
                     return root / str(k)
     except OSError as error:
         raise Trouble(
@@ -657,7 +659,7 @@ def verify(folder: Path) -> None:
 
 
 def set_aside(path: Path, why: str) -> None:
-    """Move a damaged take (or a file) out of the way and say so; shipped ones are only reported."""
+    """Move a damaged take or file out of the way and say so; shipped ones are only reported."""
     where = "it is ignored"
     if not path.is_relative_to(SHIPPED):
         target = home() / "damaged" / f"{path.parent.name}-{path.stem}-{uuid.uuid4().hex[:6]}"
