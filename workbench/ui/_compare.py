@@ -18,6 +18,7 @@ class Compared:
     pairs: tuple[float, ...]
     step: int | None
     fewer: bool  # not every student has a partner
+    several: bool = False  # corrected for the number of comparisons
 
 
 def scores(sight: Sight, step: int | None = None) -> tuple[float | None, ...]:
@@ -50,7 +51,7 @@ def compare(baseline: Sight | None, sights: Sequence[Sight]) -> dict[str, Compar
     if len(settled) > 1:  # Holm's correction, among those that are over
         judged = verdicts({"": [base]} | {run: [row] for run, row in settled.items()})
         for run, one in judged.items():
-            found[run] = Compared(one, found[run].pairs, None, False)
+            found[run] = Compared(one, found[run].pairs, None, False, several=True)
     return found
 
 

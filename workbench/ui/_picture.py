@@ -296,8 +296,7 @@ def finding(now: Scene) -> str:
         return f'<p class="say">{_text(words.going(sight.name))}</p>'
     chip = charts.chip(one.verdict.text)
     text = words.finding(sight.name, base.name, one.verdict, one.step)
-    several = one.verdict.coverage > 0.9501
-    note = words.caveat(tuned([base, sight]), one.verdict.over, several, one.fewer)
+    note = words.caveat(tuned([base, sight]), one.verdict.over, one.several, one.fewer)
     return (
         f'<div class="verdict" data-verdict="{one.verdict.text}">{chip}'
         f'<p class="say">{_text(text)}</p><p class="aside">{escape(note)}</p></div>'
