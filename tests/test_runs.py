@@ -1,0 +1,715 @@
+"""Laws of runs: replay, resume, one trainer and many watchers, damage, disks, what is kept."""
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import torch
+from lab import KD, Hint, Memory, Stages, assert_same_weights, digits, known
+from torch import nn
+
+from workbench import METHODS, Recipe, Run, runs
+from workbench.assets import unsound
+from workbench.base import BadInput, Trouble
+from workbench.engine import train
+from workbench.models._network import Network
+from workbench.runs import DamagedRunWarning, Lease, Status, prepare, prune, remove, takes
+
+ROOT = Path(__file__).parent.parent
+SHORT = {"steps": 12, "events": 4}
+
+
+def small(**more):
+    return Recipe(**{"data": digits(), **SHORT, **more})
+
+
+def long(**more):
+    """Some seconds of steps."""
+    return small(**{"steps": 100_000, "events": 199, "batch_size": 10, **more})
+
+
+def reference(recipes):
+    """The events of an uninterrupted run in a take of its own, and its weights."""
+    run = Run(recipes, fresh=True)
+    events = list(run)
+    return events, [run.student(i).state_dict() for i in range(len(run.recipes))]
+
+
+def until(true, seconds=20):
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def hasty(monkeypatch):
+    """Leases go stale in half a second, checkpoints are written at every event."""
+    monkeypatch.setattr(runs, "STALE", 0.5)
+    monkeypatch.setattr(runs, "BEAT", 0.1)
+    monkeypatch.setattr(runs, "SAVE", 0.0)
+
+
+# --------------------------------------------------------------------------- live and replay
+
+
+GROUP = [small(), small(seed=1, learning_rate=0.1), small(method=METHODS["label-smoothing"]())]
+
+
+def test_live_is_replay_is_a_second_live_run():
+    live, first = [], Run(GROUP)
+    try:
+        for event in first:
+            live.append(event)
+            torch.manual_seed(event.step)
+            torch.set_grad_enabled(False)
+    finally:
+        torch.set_grad_enabled(True)
+    assert len(live) == 5 and first.status.status == "done"
+    replay, second = Run(GROUP), Run(GROUP, fresh=True)
+    assert list(replay) == live and replay.folder == first.folder
+    assert list(second) == live and second.folder != first.folder
+    for name in ("events.jsonl", "weights.safetensors", "opinions.f16"):
+        assert (second.folder / name).read_bytes() == (first.folder / name).read_bytes()
+    assert list(Run.at(first.folder)) == live == first.events()
+    assert len(takes(first.name)) == 2
+
+
+def test_nothing_is_trained_until_somebody_iterates(home):
+    Run(GROUP)
+    assert not home.exists()
+
+
+def test_a_finished_run_says_what_it_was():
+    run = Run(GROUP).drain()
+    status, state = run.status, json.loads((run.folder / "state.json").read_text())
+    assert (status.status, status.step, status.steps) == ("done", 12, 12)
+    assert {"torch", "python", "machine", "device", "threads"} <= set(status.facts)
+    assert set(state["sums"]) == {"recipes.json", "events.jsonl", "weights.safetensors"}
+    timings = [json.loads(t) for t in (run.folder / "timings.jsonl").read_text().splitlines()]
+    assert [t[0] for t in timings] == [0, 3, 6, 9, 12]
+    # two arms of the three differ in more than the seed: three arms of 60 opinions on 10 classes
+    assert len((run.folder / "opinions.f16").read_bytes()) == 5 * 3 * 60 * 10 * 2
+    assert not (run.folder / "checkpoint.safetensors").exists()
+    assert not (run.folder / "lease").exists()
+
+
+def test_students_logits_and_reports_of_a_run():
+    run = Run(GROUP)
+    student = run.student(1)  # trains it
+    assert run.status.status == "done" and not student.training
+    x = digits().parts()["test"]
+    said = student(x.x).logits
+    torch.testing.assert_close(run.logits()[1], said)
+    right = (said.argmax(-1) == x.y).double().mean().item()
+    assert run.events()[-1].accuracy["test"][1] == right
+    reports = run.reports()
+    assert len(reports) == 3 and Run(GROUP).reports() == reports
+    with pytest.raises(BadInput, match="at least one recipe"):
+        Run([])
+
+
+# ---------------------------------------------------------------------------- stop and resume
+
+
+KINDS = {
+    "full batch": [small(), small(seed=3)],
+    "minibatches": [small(batch_size=16), small(batch_size=16, seed=3)],
+    "cnn": [small(student="cnn-4", batch_size=16, schedule="cosine")],
+    "two shapes": [small(), small(student="mlp-32")],
+}
+
+
+@pytest.mark.parametrize("stops", [(1,), (2,), (4,), (5,), (1, 2, 4)], ids=str)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_stopped_run_keeps_what_happened_and_resumes_to_the_same(kind, stops):
+    recipes = KINDS[kind]
+    whole, weights = reference(recipes)
+    runs.remove(Run(recipes).folder)
+    for stop in stops:
+        run, heard = Run(recipes), []
+        for event in run:
+            heard.append(event)
+            if len(heard) == stop:
+                break
+        assert heard == whole[:stop] == Run(recipes).events()
+        assert run.status.status == "stopped" and run.status.step == whole[stop - 1].step
+        assert not (run.folder / "weights.safetensors").exists()
+        assert not Lease.held(run.folder)
+    last = Run(recipes)
+    assert last.folder == run.folder and list(last) == whole
+    for i in range(len(recipes)):
+        assert_same_weights(last.student(i).state_dict(), weights[i])
+    size = len(runs.arms(recipes)) * 60 * 10 * 2
+    assert len((last.folder / "opinions.f16").read_bytes()) == 5 * size
+    assert list(Run(recipes)) == whole
+
+
+@pytest.mark.parametrize("method", [Hint, Stages, Memory], ids=lambda m: m.__name__)
+def test_adapters_and_memories_resume(monkeypatch, method):
+    by = (small(seed=9),) if "teacher" in method.needs else ()
+    recipes = [small(method=method(), teachers=by, seed=s) for s in (0, 1)]
+    with known(monkeypatch, method):
+        whole, weights = reference(recipes)
+        runs.remove(Run(recipes).folder)
+        for stop in (1, 2, 3, 4):
+            for event, _ in zip(Run(recipes), range(stop), strict=False):
+                assert event in whole
+        last = Run(recipes)
+        assert list(last) == whole
+        for i in range(2):
+            assert_same_weights(last.student(i).state_dict(), weights[i])
+
+
+def test_halt_stops_a_training():
+    run = Run(long())
+    for event in run:
+        if event.step > 0:
+            run.halt()
+    assert run.status.status == "stopped" and 0 < run.status.step < 100_000
+    assert len(Run(long()).events()) == 2
+
+
+def test_what_fails_says_why_and_can_be_tried_again(monkeypatch):
+    def fails(*args):
+        raise RuntimeError("out of memory\nand a long story")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(METHODS["scratch"], "loss", fails)
+        run = Run(small())
+        with pytest.raises(RuntimeError, match="out of memory"):
+            run.drain()
+    assert run.status.status == "failed" and run.status.reason == "out of memory"
+    assert not Lease.held(run.folder)
+    assert len(list(Run(small()))) == 5
+
+
+SCRIPT = """
+import sys, time
+sys.path[:0] = [{tests!r}, {root!r}]
+from workbench import runs
+runs.SAVE, runs.BEAT = {save}, 0.1
+from test_runs import small, long, digits
+from workbench import Run
+for event in Run({recipes}):
+    print(event.to_json(), flush=True)
+    time.sleep({pause})
+"""
+
+
+def elsewhere(recipes, pause=0.05, save=0.0):
+    """Another process that trains."""
+    script = textwrap.dedent(SCRIPT).format(
+        tests=str(ROOT / "tests"), root=str(ROOT), recipes=recipes, pause=pause, save=save
+    )
+    return subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+
+
+@pytest.mark.parametrize("save", [0.0, 0.2])
+def test_a_killed_training_resumes_to_the_same(hasty, save):
+    recipe = small(steps=400, events=100, batch_size=16)
+    whole, weights = reference(recipe)
+    runs.remove(Run(recipe).folder)
+    words = "small(steps=400, events=100, batch_size=16)"
+    with elsewhere(words, 0.02, save) as other:
+        for _ in range(20):
+            other.stdout.readline()
+        other.send_signal(signal.SIGKILL)
+    run = Run(recipe)
+    assert run.status.status == "running" and len(run.events()) >= 20
+    assert Lease.held(run.folder) or True
+    assert list(run) == whole
+    assert_same_weights(run.student().state_dict(), weights[0])
+
+
+# ------------------------------------------------------------------- one trains, others watch
+
+
+def test_of_two_threads_one_trains_and_the_other_watches():
+    recipe = small(steps=600, events=60)
+    together = threading.Barrier(3)
+
+    def ask(i):
+        together.wait(10)
+        return list(Run(recipe))
+
+    with ThreadPoolExecutor(3) as pool:
+        results = list(pool.map(ask, range(3)))
+    assert results[0] == results[1] == results[2] and len(results[0]) == 61
+    (folder,) = takes(Run(recipe).name)
+    timings = (folder / "timings.jsonl").read_text().splitlines()
+    assert len(timings) == 61  # it was trained once
+
+
+def test_of_two_processes_one_trains_and_the_other_watches():
+    recipe = small(steps=60, events=30)
+    with elsewhere("small(steps=60, events=30)", 0.03) as other:
+        first = other.stdout.readline()
+        run = Run(recipe)
+        assert run.status.status == "running" and Lease.held(run.folder)
+        mine = list(run)
+        theirs = [first.strip(), *(line.strip() for line in other.stdout)]
+    assert [event.to_json() for event in mine] == theirs and len(mine) == 31
+    assert len((run.folder / "timings.jsonl").read_text().splitlines()) == 31
+
+
+def test_fresh_joins_a_training_under_way_and_else_trains_again():
+    recipe = small(steps=300, events=60)
+    first = Run(recipe)
+    generator = iter(first)
+    next(generator)
+    joined = Run(recipe, fresh=True)
+    assert joined.folder == first.folder
+    with ThreadPoolExecutor(1) as pool:
+        watching = pool.submit(list, joined)
+        events = [*first.events()[:1], *generator]
+        assert watching.result(20) == events
+    again = Run(recipe, fresh=True)
+    assert again.folder != first.folder and list(again) == events
+
+
+def test_a_watcher_of_a_stopped_training_ends():
+    first = Run(long())
+    generator = iter(first)
+    next(generator), next(generator)
+    with ThreadPoolExecutor(1) as pool:
+        watching = pool.submit(list, Run(long()))
+        time.sleep(0.3)
+        generator.close()
+        until(lambda: not Lease.held(first.folder))
+        heard = watching.result(20) if first.status.status == "stopped" else None
+    assert heard is not None and len(heard) >= 2
+
+
+def test_exactly_one_gets_a_lease(tmp_path):
+    for age in (None, 100):
+        if age is not None:
+            (tmp_path / "lease").write_text("gone")
+            os.utime(tmp_path / "lease", (time.time() - age,) * 2)
+        leases = [Lease(tmp_path) for _ in range(8)]
+        with ThreadPoolExecutor(8) as pool:
+            took = list(pool.map(Lease.take, leases))
+        assert sum(took) == 1 and Lease.held(tmp_path)
+        owner = leases[took.index(True)]
+        assert owner.mine() and sum(lease.mine() for lease in leases) == 1
+        for lease in leases:
+            lease.release()
+        assert not Lease.held(tmp_path) and not (tmp_path / "lease").exists()
+
+
+def test_a_lease_beats(tmp_path, hasty):
+    lease = Lease(tmp_path)
+    assert lease.take()
+    time.sleep(0.9)  # well beyond STALE
+    assert Lease.held(tmp_path) and not Lease(tmp_path).take()
+    lease.release()
+
+
+def test_a_stale_lease_is_taken_over(hasty):
+    recipe = small()
+    folder = Run(recipe).folder
+    (folder / "lease").write_text("somebody who was killed")
+    Status("running", 3, 12).write(folder)
+    started = time.monotonic()
+    assert len(list(Run(recipe))) == 5 and time.monotonic() - started < 5
+    assert Run(recipe).status.status == "done"
+
+
+def test_who_lost_the_lease_writes_no_more():
+    """A laptop slept: somebody else took the run over and may have finished it."""
+    recipe = small()
+    run = Run(recipe)
+    generator = iter(run)
+    next(generator)
+    (run.folder / "lease").write_text("somebody else")
+    before = {p.name: p.read_bytes() for p in run.folder.glob("*.json*")}
+    with pytest.raises(Trouble, match="took this run over"):
+        list(generator)
+    assert {p.name: p.read_bytes() for p in run.folder.glob("*.json*")} == before
+    assert (run.folder / "lease").read_text() == "somebody else"
+
+
+def test_who_lost_the_lease_and_leaves_writes_no_more():
+    run = Run(small())
+    generator = iter(run)
+    next(generator)
+    (run.folder / "lease").write_text("somebody else")
+    before = {p.name: p.read_bytes() for p in run.folder.glob("*.json*")}
+    generator.close()
+    assert {p.name: p.read_bytes() for p in run.folder.glob("*.json*")} == before
+    assert not (run.folder / "checkpoint.safetensors").exists()
+
+
+# ---------------------------------------------------------------------------------- damage
+
+
+def garble(path):
+    path.write_bytes(b"\xff\x00garbage{")
+
+
+def flip(path):
+    data = bytearray(path.read_bytes())
+    data[-9] ^= 0x10
+    path.write_bytes(data)
+
+
+def halve(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def break_line(path):
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([lines[0], lines[1][:30], *lines[2:], ""]))
+
+
+def replace_with_list(path):
+    path.write_text("[1, 2]")
+
+
+def unlink(path):
+    path.unlink()
+
+
+DONE = [
+    ("state.json", garble),
+    ("state.json", halve),
+    ("state.json", replace_with_list),
+    ("events.jsonl", break_line),
+    ("events.jsonl", halve),
+    ("events.jsonl", garble),
+    ("events.jsonl", unlink),
+    ("weights.safetensors", flip),
+    ("weights.safetensors", halve),
+    ("weights.safetensors", unlink),
+    ("recipes.json", garble),
+    ("recipes.json", unlink),
+]
+STOPPED = [
+    ("state.json", garble),
+    ("events.jsonl", break_line),
+    ("events.jsonl", garble),
+    ("recipes.json", garble),
+    ("recipes.json", replace_with_list),
+    ("checkpoint.safetensors", halve),
+    ("checkpoint.safetensors", garble),
+    ("checkpoint.safetensors", flip),
+]
+
+
+def ids(pairs):
+    return [f"{name} {how.__name__}" for name, how in pairs]
+
+
+@pytest.mark.parametrize(("name", "damage"), DONE, ids=ids(DONE))
+def test_a_damaged_finished_run_is_set_aside_and_trained_again(home, name, damage):
+    whole = list(Run(small()))
+    folder = Run(small()).folder
+    time.sleep(0.01)
+    damage(folder / name)
+    with pytest.warns(DamagedRunWarning, match="set aside") as caught:
+        run = Run(small())
+        assert list(run) == whole
+    assert len(caught) == 1 and name in str(caught[0].message)
+    (aside,) = (home / "damaged").iterdir()
+    assert name in (aside / "why.txt").read_text()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert list(Run(small())) == whole and takes(run.name) == [run.folder]
+
+
+@pytest.mark.parametrize(("name", "damage"), STOPPED, ids=ids(STOPPED))
+@pytest.mark.parametrize("direct", [False, True], ids=["by recipe", "by folder"])
+def test_a_damaged_stopped_run_trains_again(home, name, damage, direct):
+    whole, weights = reference(small())
+    runs.remove(Run(small()).folder)
+    for event in Run(small()):
+        if event.step == 6:
+            break
+    folder = Run(small()).folder
+    damage(folder / name)
+    if direct and name in ("recipes.json", "state.json", "events.jsonl"):
+        with pytest.raises(runs.Damaged, match=name), warnings.catch_warnings():
+            Run.at(folder).status, Run.at(folder).events()
+        return
+    with pytest.warns(DamagedRunWarning, match="set aside") as caught:
+        run = Run.at(folder) if direct else Run(small())
+        assert list(run) == whole
+    assert name in str(caught[0].message) and list((home / "damaged").iterdir())
+    assert_same_weights(run.student().state_dict(), weights[0])
+
+
+def test_a_half_written_last_line_is_not_damage():
+    """Whoever was killed while writing it."""
+    whole, _ = reference(small())
+    runs.remove(Run(small()).folder)
+    for event in Run(small()):
+        if event.step == 6:
+            break
+    folder = Run(small()).folder
+    with open(folder / "events.jsonl", "a") as file:
+        file.write(whole[3].to_json()[:40])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert Run(small()).events() == whole[:3] and list(Run(small())) == whole
+
+
+def test_events_beyond_the_checkpoint_are_told_again_not_twice():
+    whole, _ = reference(small())
+    runs.remove(Run(small()).folder)
+    for event in Run(small()):
+        if event.step == 6:
+            break
+    folder = Run(small()).folder
+    with open(folder / "events.jsonl", "a") as file:
+        file.write(whole[3].to_json() + "\n")
+    with open(folder / "opinions.f16", "ab") as file:
+        file.write(b"0" * 1200)
+    assert list(Run(small())) == whole
+    assert len((folder / "opinions.f16").read_bytes()) == 5 * 1200
+
+
+def test_a_checkpoint_of_another_shape_is_not_loaded(home):
+    for event in Run(small()):
+        if event.step == 3:
+            break
+    runs.save_tensors(Run(small()).folder / "checkpoint.safetensors", {"step": torch.tensor(3)})
+    with pytest.warns(DamagedRunWarning):
+        assert len(list(Run(small()))) == 5
+
+
+def test_a_damaged_cache_of_the_teachers_words_is_asked_again():
+    recipe = small(method=KD(), teachers=(small(seed=7),))
+    whole = list(Run(recipe))
+    (cache,) = Run(recipe.teachers[0]).folder.glob("said-*")
+    for damage in (flip, halve, garble):
+        damage(cache)
+        assert list(Run(recipe, fresh=True)) == whole
+
+
+def test_listing_runs_survives_damage_and_strangers(home):
+    Run(small()).drain()
+    Run(small(seed=1)).drain()
+    garble(Run(small(seed=1)).folder / "state.json")
+    (home / "runs" / "not a run").mkdir()
+    (home / "runs" / "0123456789abcdef").mkdir()
+    (home / "runs" / "0123456789abcdef" / "x").write_text("")
+    (home / "runs" / "stray").write_text("")
+    with pytest.warns(DamagedRunWarning):
+        found = runs.every_take()
+    mine = [take for take in found if take.is_relative_to(home)]
+    assert mine == [Run(small()).folder]
+
+
+def test_shipped_runs_are_sound():
+    assert unsound() == []
+
+
+# ----------------------------------------------------------------------------- home and disk
+
+
+def bad_homes(tmp_path):
+    (tmp_path / "file").write_text("")
+    return [tmp_path / "file", tmp_path / "file" / "below", Path("/proc/nothing/here")]
+
+
+@pytest.mark.parametrize("which", range(3))
+def test_a_home_that_cannot_be_is_one_sentence_with_the_remedy(tmp_path, monkeypatch, which):
+    folder = bad_homes(tmp_path)[which]
+    if str(folder).startswith("/proc") and not Path("/proc").exists():
+        pytest.skip("no /proc on this system")
+    monkeypatch.setenv("WORKBENCH_HOME", str(folder))
+    for ask in (runs.usable_home, lambda: Run(small()).drain(), lambda: Run(small()).student()):
+        with pytest.raises(Trouble, match="set WORKBENCH_HOME to") as caught:
+            ask()
+        message = str(caught.value)
+        assert str(folder) in message and len(message.splitlines()) == 1
+
+
+def no_room(*args, **more):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_full_disk_before_the_run(monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", no_room)
+        with pytest.raises(Trouble, match="No space left.*make room"):
+            Run(small()).drain()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(list(Run(small()))) == 5
+
+
+def test_a_full_disk_during_the_run(monkeypatch):
+    run, write = Run(small()), Path.write_bytes
+    generator = iter(run)
+    next(generator)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", no_room)
+        with pytest.raises(Trouble, match="No space left.*make room"):
+            list(generator)
+    assert Path.write_bytes is write and not Lease.held(run.folder)
+    assert len(list(Run(small()))) == 5
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("name", ["events", "timings"])
+def test_a_disk_that_is_full_for_events(monkeypatch, name):
+    resume = runs.Recorder.resume
+
+    def full(self, state):
+        yield from resume(self, state)
+        getattr(self, name).close()
+        setattr(self, name, open("/dev/full", "a"))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runs.Recorder, "resume", full)
+        run = Run(small())
+        with pytest.raises(Trouble, match="No space left.*make room") as caught:
+            run.drain()
+        assert len(str(caught.value).splitlines()) == 1
+    assert run.status.status == "failed" and not Lease.held(run.folder)
+    assert len(list(Run(small()))) == 5
+
+
+def test_the_oldest_takes_go_first(monkeypatch):
+    folders = []
+    for seed in range(4):
+        folders.append(Run(small(seed=seed)).drain().folder)
+        os.utime(folders[-1], (1000 + seed, 1000 + seed))
+    sizes = [sum(f.stat().st_size for f in folder.iterdir()) for folder in folders]
+    lease = Lease(folders[0])
+    assert lease.take()
+    os.utime(folders[0], (1000, 1000))
+    prune((sum(sizes[1:]) + 500) / 1e6)  # one of three must go, but the oldest is being trained
+    assert [folder.exists() for folder in folders] == [True, False, True, True]
+    lease.release()
+    os.utime(folders[0], (1000, 1000))
+    prune(sizes[3] * 1.5 / 1e6)
+    assert [folder.exists() for folder in folders] == [False, False, False, True]
+    prune()
+    assert folders[3].exists()
+    for text in ("0", "-1", "many", "nan"):
+        monkeypatch.setenv("WORKBENCH_CAP_MB", text)
+        with pytest.raises(BadInput, match=f"WORKBENCH_CAP_MB={text}: expected a positive"):
+            prune()
+
+
+def test_what_is_trained_or_shipped_cannot_be_removed(home):
+    run = Run(small(steps=50))
+    generator = iter(run)
+    next(generator)
+    with pytest.raises(BadInput, match="is being trained; stop it first"):
+        remove(run.folder)
+    generator.close()
+    remove(run.folder)
+    assert not run.folder.exists() and not run.folder.parent.exists()
+    shipped = next(runs.SHIPPED.glob("*/1"))
+    with pytest.raises(BadInput, match="is shipped"):
+        remove(shipped)
+    assert shipped.exists()
+
+
+def test_the_home_is_the_environments_or_the_users_cache(monkeypatch, tmp_path):
+    monkeypatch.setenv("WORKBENCH_HOME", str(tmp_path / "here"))
+    assert runs.home() == tmp_path / "here"
+    monkeypatch.delenv("WORKBENCH_HOME")
+    assert runs.home().name == "distillation-workbench" and runs.home().is_absolute()
+
+
+def test_takes_are_numbered_whoever_makes_them_at_once():
+    with ThreadPoolExecutor(6) as pool:
+        made = list(pool.map(lambda _: runs.new_take([small()]), range(6)))
+    assert sorted(int(p.name) for p in made) == [1, 2, 3, 4, 5, 6]
+    assert runs.new_take([small()]).name == "7" and takes(Run(small()).name)[-1].name == "7"
+
+
+def test_files_are_written_whole_or_not_at_all(tmp_path, monkeypatch):
+    path = tmp_path / "a.json"
+    runs.write(path, "old")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", no_room)
+        with pytest.raises(Trouble):
+            runs.write(path, "new")
+    assert path.read_text() == "old" and [p.name for p in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_windows_may_refuse_for_a_moment(tmp_path, monkeypatch):
+    calls, replace = [], os.replace
+
+    def busy(a, b):
+        calls.append(a)
+        if len(calls) < 4:
+            raise PermissionError(errno.EACCES, "in use")
+        replace(a, b)
+
+    monkeypatch.setattr(os, "replace", busy)
+    runs.write(tmp_path / "a.json", "new")
+    assert (tmp_path / "a.json").read_text() == "new" and len(calls) == 4
+
+
+# --------------------------------------------------------------------------------- teachers
+
+
+def forwards(monkeypatch):
+    """The batch sizes of all forward passes by single networks (teachers are such)."""
+    seen, call = [], nn.Module.__call__
+
+    def counted(self, *args, **more):
+        if isinstance(self, Network) and not self.lead:
+            assert not self.training
+            seen.append(len(args[0]))
+        return call(self, *args, **more)
+
+    monkeypatch.setattr(nn.Module, "__call__", counted)
+    return seen
+
+
+def test_a_teacher_is_trained_and_asked_once(monkeypatch):
+    teacher = small(seed=7)
+    recipes = [small(method=KD(), teachers=(teacher,), seed=s, batch_size=16) for s in range(2)]
+    seen = forwards(monkeypatch)
+    state = prepare(recipes)
+    assert seen == [1000]  # every training image, once
+    list(train(state))
+    other = prepare([small(method=KD(temperature=1), teachers=(teacher,))])
+    list(train(other))
+    assert seen == [1000] and Run(teacher).status.status == "done"
+
+
+def test_assistants_ensembles_and_generations_need_no_code():
+    first = small(student="mlp-32", seed=7)
+    assistant = small(method=KD(), teachers=(first,), student="mlp-32", seed=8)
+    pupil = small(method=KD(), teachers=(assistant, first), start=small(seed=3), seed=9)
+    events = list(Run(pupil))
+    for recipe in (first, assistant, small(seed=3)):
+        assert Run(recipe).status.status == "done"
+    assert events[0].accuracy == Run(small(seed=3)).events()[-1].accuracy
+    assert list(Run(pupil, fresh=True)) == events
+
+
+def test_features_are_asked_where_a_method_needs_them(monkeypatch):
+    teacher = small(student="mlp-32", seed=7)
+    with known(monkeypatch, Hint):
+        state = prepare([small(method=Hint(), teachers=(teacher,))])
+        assert set(state.stacks[0].parts[0].said.features) == {"hidden1"}
+        assert len(list(Run(small(method=Hint(), teachers=(teacher,))))) == 5
+
+
+def test_a_run_can_be_stopped_while_its_teacher_is_made():
+    teacher = long(seed=7)
+    run = Run(small(method=KD(), teachers=(teacher,)))
+    timer = threading.Timer(0.5, run.halt)
+    timer.start()
+    assert list(run) == [] and run.status.status == "stopped"
+    assert Run(teacher).status.status == "stopped"
+    timer.join()
