@@ -345,19 +345,20 @@ class Stack:
     @torch.no_grad()
     def restore(self, tensors: Mapping[str, Tensor], step: int) -> None:
         """The inverse of `tensors`."""
-        self.network.load_state_dict(_under("network.", tensors))
-        self.optimiser.remember(_under("optimiser.", tensors), step)
+        self.network.load_state_dict(under("network.", tensors))
+        self.optimiser.remember(under("optimiser.", tensors), step)
         for j, part in enumerate(self.parts):
             if part.adapter is not None:
-                part.adapter.load_state_dict(_under(f"adapter{j}.", tensors))
+                part.adapter.load_state_dict(under(f"adapter{j}.", tensors))
             if part.optimiser is not None:
-                part.optimiser.remember(_under(f"memory{j}.", tensors), step)
+                part.optimiser.remember(under(f"memory{j}.", tensors), step)
         if "alive" in tensors:
             self.alive = tensors["alive"].to(torch.bool)
             self._freeze(self.alive)
 
 
-def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors whose names begin with the prefix, without it."""
     return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
 
 
@@ -393,7 +394,7 @@ class State:
     def restore(self, tensors: Mapping[str, Tensor], step: int) -> None:
         """Continue from a checkpoint taken after `step` steps."""
         for i, one in enumerate(self.stacks):
-            one.restore(_under(f"{i}/", tensors), step)
+            one.restore(under(f"{i}/", tensors), step)
         self.step = step
 
     def network(self, i: int) -> nn.Module:

@@ -390,7 +390,7 @@ class Run:
         recipe = self.recipes[i]
         made = MODELS[recipe.student](recipe.data.shape, recipe.data.classes)
         tensors = load_tensors(self.folder / "weights.safetensors")
-        made.load_state_dict(engine._under(f"{i}.", tensors))
+        made.load_state_dict(engine.under(f"{i}.", tensors))
         return made.eval()
 
     def logits(self, part: str = "test") -> Tensor:
