@@ -187,7 +187,7 @@ def work(requests: IO[str], answers: IO[str]) -> None:
     print(json.dumps({"ready": os.getpid()}), file=answers, flush=True)
     while not ended.is_set():
         while waiting and len(jobs) < TURNS:
-            jobs.append(_begin(waiting.pop(0), answers))
+            jobs += _begin(waiting.pop(0), answers)
         busy = [_turn(job, answers) for job in jobs]
         jobs[:] = [job for job in jobs if not job.over]
         if not any(busy):
@@ -197,9 +197,16 @@ def work(requests: IO[str], answers: IO[str]) -> None:
         next(job.events, None)
 
 
-def _begin(request: dict[str, Any], answers: IO[str]) -> Job:
+def _begin(request: dict[str, Any], answers: IO[str]) -> list[Job]:
     folder = Path(request["folder"])
-    return Job(Run.at(folder), float(request["pace"]))
+    try:
+        return [Job(Run.at(folder), float(request["pace"]))]
+    except Exception as error:  # a damaged or removed take must not take the others with it
+        print(f"{folder}: {error}", file=sys.stderr, flush=True)
+        if folder.exists():
+            Status("failed", reason=str(error).splitlines()[0][:500]).write(folder)
+        print(json.dumps({"over": str(folder)}), file=answers, flush=True)
+        return []
 
 
 def _turn(job: Job, answers: IO[str]) -> bool:
