@@ -12,11 +12,12 @@ if TYPE_CHECKING:
     from workbench.base import Batch, Knob, Method, Outputs
     from workbench.data import DATA
     from workbench.engine import train
+    from workbench.external import distill
     from workbench.methods import METHODS
     from workbench.models import MODELS
     from workbench.recipe import Recipe
     from workbench.recipes import RECIPES
-    from workbench.runs import Run, distill
+    from workbench.runs import Run
 
 _HOMES = {
     "METHODS": "methods",
@@ -30,7 +31,7 @@ _HOMES = {
     "Recipe": "recipe",
     "Run": "runs",
     "train": "engine",
-    "distill": "runs",
+    "distill": "external",
 }
 
 __all__ = [

@@ -199,6 +199,8 @@ class Part:
         said = None
         if self.live is not None:
             said = self.ask(x, stacked)
+            if rows is None and type(self.method).transfer is not Method.transfer:
+                y = self.method.transfer(said, y)  # no table of samples: batch by batch
         elif self.said is not None and rows is not None:
             said = self.said.rows(rows)
             if stacked and rows.ndim == 1:

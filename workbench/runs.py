@@ -779,6 +779,3 @@ def _teacher(
     if not run.folder.is_relative_to(SHIPPED):
         save_tensors(cached, {"logits": said.logits})
     return Teacher(network, said)
-
-
-# ---------------------------------------------------------------------------------- distill

@@ -17,9 +17,9 @@ import torch
 
 from workbench.base import BadInput, Method
 from workbench.data import Data
-from workbench.methods import METHODS
 from workbench.models import MODELS
-from workbench.recipe import Recipe, teacher
+from workbench.recipe import Recipe
+from workbench.recipe import teacher as taught_by
 from workbench.runs import Run
 
 #: The learning rates that an arm may choose from, by its mean validation accuracy.
@@ -37,7 +37,7 @@ def compare(
     *,
     data: Data,
     student: str = "mlp-16",
-    teacher_model: str = "mlp-256-256",
+    teacher: str = "mlp-256-256",
     splits: int = 6,
     seeds: int = 8,
     learning_rate: float | None = None,
@@ -55,10 +55,10 @@ def compare(
     check(methods, splits, seeds)
     base = Recipe(student, data, learning_rate=learning_rate or 1e-2, **fields)
     arms = [
-        [_arm(base, method, teacher_model, split) for split in _splits(data, splits)]
+        [_arm(base, method, teacher, split) for split in _splits(data, splits)]
         for method in methods
     ]
-    teachers = [teacher(one.data, teacher_model) for one in arms[0]]
+    teachers = [taught_by(one.data, teacher) for one in arms[0]]
     hands = Hands(workers, device, report)
     hands.train([[one] for one in teachers], "training the teachers", 0.0, 0.3)
     rates = [learning_rate] * len(arms)
@@ -69,9 +69,7 @@ def compare(
         for arm, rate in zip(arms, rates, strict=True)
     ]
     hands.train([group for arm in groups for group in arm], "training the students", 0.7, 0.98)
-    reports = [
-        [Run(g).reports(t) for g, t in zip(arm, teachers, strict=True)] for arm in groups
-    ]
+    reports = [[Run(g).reports(t) for g, t in zip(arm, teachers, strict=True)] for arm in groups]
     report("done", 1.0)
     return _judged(methods, groups, reports, rates)
 
@@ -93,7 +91,7 @@ def _splits(data: Data, splits: int) -> list[Data]:
 
 
 def _arm(base: Recipe, method: Method, model: str, data: Data) -> Recipe:
-    taught = (teacher(data, model),) if "teacher" in method.needs else ()
+    taught = (taught_by(data, model),) if "teacher" in method.needs else ()
     return base.but(method=method, data=data, teachers=taught)
 
 
@@ -172,12 +170,12 @@ def _judged(
 
 
 def sweep(
-    method: str,
+    kind: type[Method],
     grid: Mapping[str, Sequence[Any]],
     *,
     data: Data,
     student: str = "mlp-16",
-    teacher_model: str = "mlp-256-256",
+    teacher: str = "mlp-256-256",
     seeds: int = 8,
     device: str = "auto",
     report: Report = silent,
@@ -188,7 +186,6 @@ def sweep(
     Knobs of the method and fields of the recipe may be swept alike. The cells are not a search:
     all are shown, with validation and test accuracy, and none is picked.
     """
-    kind = METHODS[method]
     if not grid:
         raise BadInput("sweep: expected at least one knob with several values, got none")
     cells = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
@@ -199,7 +196,7 @@ def sweep(
     for cell in cells:
         knobs = {k: v for k, v in cell.items() if k in kind.knobs()}
         rest = {k: v for k, v in cell.items() if k not in knobs}
-        arm = _arm(base, kind(**knobs), teacher_model, data).but(**rest)
+        arm = _arm(base, kind(**knobs), teacher, data).but(**rest)
         recipes += _seeded(arm, seeds)
     hands = Hands(1, device, report)
     if recipes[0].teachers:
@@ -208,7 +205,10 @@ def sweep(
     for event in run:
         report("training the students", 0.3 + 0.7 * event.step / event.steps)
     last = run.events()[-1]
-    return {"run": run.name, "cells": [_cell(c, i, seeds, last.accuracy) for i, c in enumerate(cells)]}
+    return {
+        "run": run.name,
+        "cells": [_cell(c, i, seeds, last.accuracy) for i, c in enumerate(cells)],
+    }
 
 
 def _cell(
@@ -261,5 +261,3 @@ def _one_thread() -> None:
 
 def _train(folder: Path, device: str) -> None:
     Run.at(folder, device).drain()
-
-

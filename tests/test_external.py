@@ -1,0 +1,164 @@
+"""`distill`: somebody's own networks, loaders and layers through the same engine."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+
+import pytest
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+from workbench import DATA, distill
+from workbench.base import BadInput, Method, Outputs, Trouble
+from workbench.functional import cross_entropy
+
+
+def net(*widths: int) -> nn.Sequential:
+    sizes = [64, *widths, 10]
+    layers: list[nn.Module] = [nn.Flatten()]
+    for a, b in zip(sizes, sizes[1:], strict=False):
+        layers += [nn.Linear(a, b), nn.ReLU()]
+    return nn.Sequential(*layers[:-1])
+
+
+def loader(part: str = "train", n: int = 100, labels: bool = True) -> DataLoader:
+    found = DATA["digits"]().parts()[part]
+    tensors = (found.x[:n], found.y[:n]) if labels else (found.x[:n],)
+    return DataLoader(TensorDataset(*tensors), batch_size=50)
+
+
+@dataclass(frozen=True)
+class Hint(Method):
+    """A method with a layer and a learnt projection, as feature methods have."""
+
+    title = "hint"
+    paper = "none"
+    needs = frozenset({"teacher", "features"})
+
+    def setup(self, student, teacher, sample, n, build):
+        (mine,), (its,) = student.features.values(), teacher.features.values()
+        return build(lambda: nn.Linear(mine.shape[-1], its.shape[-1]))
+
+    def loss(self, student, teacher, batch, adapter):
+        (mine,), (its,) = student.features.values(), teacher.features.values()
+        gap = (adapter(mine) - its).square().mean()
+        return {"hint": gap, "labels": cross_entropy(student.logits, batch.y)}
+
+
+def test_it_equals_the_plain_loop_of_hinton_2015():
+    torch.manual_seed(0)
+    teacher, student = net(32), net(8)
+    plain = copy.deepcopy(student)
+    data = loader()
+    distill(teacher, student, data, "kd", epochs=3, temperature=3, alpha=0.7)
+    adam = torch.optim.AdamW(plain.parameters(), lr=1e-3)
+    for _ in range(3):
+        for x, y in data:
+            with torch.no_grad():
+                p = torch.softmax(teacher(x) / 3, -1)
+            z = plain(x)
+            soft = nn.functional.kl_div(torch.log_softmax(z / 3, -1), p, reduction="batchmean")
+            loss = 0.3 * nn.functional.cross_entropy(z, y) + 0.7 * 9 * soft
+            adam.zero_grad()
+            loss.backward()
+            adam.step()
+    for mine, its in zip(student.parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(mine, its, rtol=1e-4, atol=1e-6)
+
+
+def test_the_teacher_comes_back_as_it_was_module_by_module():
+    teacher = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(64), nn.Dropout(0.5), nn.Linear(64, 10))
+    teacher[1].eval()
+    before = copy.deepcopy(teacher.state_dict())
+    modes = [m.training for m in teacher.modules()]
+    student = distill(teacher, net(8), loader(), epochs=2)
+    assert all(torch.equal(before[k], v) for k, v in teacher.state_dict().items())
+    assert [m.training for m in teacher.modules()] == modes
+    assert all(p.grad is None for p in teacher.parameters())
+    assert not student.training
+
+
+def test_layers_are_read_through_hooks_that_are_taken_off_again():
+    teacher, student = net(32), net(8)
+    seen = []
+    distill(
+        teacher, student, loader(), Hint(), epochs=30, layers=[("2", "2")], listener=seen.append
+    )
+    assert seen[-1].terms["hint"][0] < 0.8 * seen[1].terms["hint"][0]
+    assert not any(m._forward_hooks for m in (*teacher.modules(), *student.modules()))
+
+
+def test_convolution_maps_become_positions_by_channels():
+    student = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 10))
+    teacher = nn.Sequential(nn.Conv2d(1, 6, 3), nn.ReLU(), nn.Flatten(), nn.Linear(216, 10))
+    shapes = []
+
+    class Looks(Hint):
+        def setup(self, student: Outputs, teacher, sample, n, build):
+            shapes.append((student.features["1"].shape, dict(student.grids)))
+            return super().setup(student, teacher, sample, n, build)
+
+    distill(teacher, student, loader(n=50), Looks(), epochs=1, layers=[("1", "1")])
+    assert shapes == [(torch.Size([50, 36, 4]), {"1": (6, 6)})]
+
+
+def test_unlabelled_batches_teach_through_the_teacher():
+    seen = []
+    distill(net(32), net(8), loader(labels=False), epochs=4, alpha=1.0, listener=seen.append)
+    assert seen[-1].terms["teacher"][0] < seen[1].terms["teacher"][0]
+
+
+def test_several_teachers_are_one_ensemble_and_validation_is_reported():
+    seen = []
+    teachers = [net(16), net(16)]
+    distill(teachers, net(8), loader(), validation=loader("test", 200), listener=seen.append)
+    assert 0 <= seen[-1].accuracy["validation"][0] <= 1
+
+
+def test_labels_only_needs_no_teacher():
+    seen = []
+    distill(
+        None, net(16), loader(), "scratch", epochs=20, learning_rate=1e-2, listener=seen.append
+    )
+    assert seen[-1].terms["labels"][0] < 0.5
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"method": "kdd"}, "did you mean 'kd'"),
+        ({"temperature": 0}, r"KD\(temperature=0\): expected a value in \[0.01, 1e6\]"),
+        ({"temprature": 3}, "did you mean 'temperature'"),
+        ({"learning_rate": float("nan")}, "learning_rate=nan"),
+        ({"steps": True}, "steps=True"),
+        ({"layers": [("nope", "1")]}, "layer 'nope' is not known"),
+        ({"teacher": None}, "needs a teacher"),
+        ({"teacher": 3}, "Module"),
+        ({"loader": []}, "empty"),
+        ({"loader": [{"x": 1}]}, "expected x or"),
+        ({"loader": [(torch.rand(4, 1, 8, 8), torch.rand(4))]}, "integers"),
+        ({"loader": [(torch.rand(4, 1, 8, 8), torch.tensor([1, 2, 3, 11]))]}, "label 11"),
+        ({"teacher": nn.Sequential(nn.Flatten(), nn.Linear(64, 7))}, "same classes"),
+        ({"device": "tpu"}, "tpu"),
+    ],
+)
+def test_bad_input_is_one_sentence(change, message):
+    given = {"teacher": net(8), "student": net(8), "loader": loader(n=50), "epochs": 1} | change
+    with pytest.raises(BadInput, match=message):
+        distill(**given)
+
+
+def test_a_student_cannot_be_its_own_teacher():
+    same = net(8)
+    with pytest.raises(BadInput, match="same module"):
+        distill(same, same, loader())
+
+
+def test_an_infinite_loss_says_so_with_the_remedy():
+    student = net(8)
+    with torch.no_grad():
+        student[1].weight.fill_(float("inf"))
+    with pytest.raises(Trouble, match="smaller learning rate"):
+        distill(net(8), student, loader(n=50), epochs=1)

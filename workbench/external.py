@@ -1,0 +1,365 @@
+"""`distill`: an engineer's own networks and DataLoader, through the same engine and methods."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from workbench.base import BadInput, Batch, Method, Outputs, Trouble, unknown
+from workbench.engine import (
+    Copies,
+    Part,
+    Stack,
+    State,
+    TorchAdamW,
+    emits,
+    joined,
+    listen,
+    pick_device,
+    train,
+)
+from workbench.events import Event, Row
+from workbench.methods import METHODS
+from workbench.recipe import EXTERNAL, Recipe
+
+
+def distill(
+    teacher: nn.Module | Sequence[nn.Module] | None,
+    student: nn.Module,
+    loader: Iterable[Any],
+    method: str | Method = "kd",
+    *,
+    epochs: int = 10,
+    steps: int | None = None,
+    learning_rate: float = 1e-3,
+    weight_decay: float = 0.01,
+    schedule: str = "constant",
+    layers: Sequence[tuple[str, str]] = (),
+    validation: Iterable[Any] | None = None,
+    events: int = 20,
+    listener: Callable[[Event], None] | None = None,
+    device: str = "auto",
+    seed: int = 0,
+    **knobs: Any,
+) -> nn.Module:
+    """Train `student` in place on what `teacher` says about the loader's batches; return it.
+
+    The teacher is asked at every step, in eval mode and without gradient, so that it sees the
+    augmented batch that the student sees; it comes back unchanged. The student comes back in
+    eval mode, an ordinary module.
+
+    Shapes: the loader yields x (B, …) or (x, y) with y (B,) integers, −1 = unlabelled; both
+    networks give logits (B, K), as a tensor or as an object's `.logits`. `layers` are pairs
+    (student's, teacher's) of module names, read through hooks; maps (B, C, H, W) become
+    features (B, H·W, C). `knobs` are the method's: `temperature=4`. Every `Event` goes to
+    `listener`; with a `validation` loader it carries the student's accuracy.
+
+    Raises `BadInput` for a wrong name, value, shape or batch; `Trouble` when the loss becomes
+    infinite.
+    """
+    made = _method(method, knobs, layers)
+    length = _length(loader)
+    if length == 0:
+        raise BadInput("distill: the loader is empty")
+    total = steps if steps is not None else epochs * length if length is not None else None
+    if total is None:
+        raise BadInput("distill(steps=None): the loader has no length; say how many steps")
+    marked = (Recipe(EXTERNAL),) if "teacher" in made.needs else ()
+    recipe = Recipe(
+        EXTERNAL,
+        method=made,
+        teachers=marked,
+        learning_rate=learning_rate,
+        weight_decay=weight_decay,
+        schedule=schedule,
+        steps=total,
+        events=events,
+        seed=seed,
+    )
+    taught = _teachers(teacher, made)
+    found = {module: module.training for one in taught for module in one.modules()}
+    homes = [next(iter(one.parameters()), torch.empty(0)).device for one in (student, *taught)]
+    last: Event | None = None
+    state = _state(recipe, taught, student, loader, layers, validation, device)
+    try:
+        for event in train(state):
+            last = event
+            if listener is not None:
+                listener(event)
+    finally:
+        _close(state)
+        for one, home in zip((student, *taught), homes, strict=True):
+            one.to(home)
+        for module, mode in found.items():  # module by module: some may be frozen on purpose
+            module.training = mode
+        student.eval()
+    if last is not None and last.diverged:
+        raise Trouble(
+            f"distill(learning_rate={learning_rate:g}): the loss became infinite before step "
+            f"{last.step}; try a smaller learning rate"
+        )
+    return student
+
+
+def _method(
+    method: str | Method, knobs: dict[str, Any], layers: Sequence[tuple[str, str]]
+) -> Method:
+    if isinstance(method, Method):
+        if knobs:
+            raise BadInput(f"distill: {', '.join(knobs)} given beside a finished {method.spec()}")
+        return method
+    kind = METHODS[method]
+    paired = [name for name, knob in kind.knobs().items() if knob.kind == "pairs"]
+    if layers and paired and paired[0] not in knobs:
+        knobs = {paired[0]: tuple(layers)} | knobs
+    return kind(**knobs)
+
+
+def _teachers(teacher: nn.Module | Sequence[nn.Module] | None, method: Method) -> list[nn.Module]:
+    several = isinstance(teacher, (list, tuple))
+    found: list[Any] = list(teacher) if several else [] if teacher is None else [teacher]  # type: ignore[arg-type]
+    if "teacher" in method.needs and not found:
+        raise BadInput(f"distill(teacher={teacher!r}): {method.spec()} needs a teacher")
+    for one in found:
+        if not isinstance(one, nn.Module):
+            raise BadInput(f"distill(teacher={type(one).__name__}): expected an nn.Module")
+    return found if "teacher" in method.needs else []
+
+
+def _state(
+    recipe: Recipe,
+    teachers: Sequence[nn.Module],
+    student: nn.Module,
+    loader: Iterable[Any],
+    layers: Sequence[tuple[str, str]],
+    validation: Iterable[Any] | None,
+    device: str,
+) -> State:
+    if any(one is student for one in teachers):
+        raise BadInput("distill: teacher and student are the same module; copy one of them")
+    first = next(student.parameters(), None)
+    if first is None:
+        raise BadInput("distill: the student has no parameters to train")
+    feed = Loaded(loader)
+    size = sum(p.numel() for p in student.parameters()) * len(feed.first[0])
+    where = first.device if device == "auto" and first.device.type != "cpu" else None
+    feed.device = where = where or pick_device(device, size)
+    read = Read(student.to(where), [mine for mine, _ in layers])
+    taught = [Read(t.to(where), [its for _, its in layers]) for t in teachers]
+    live = Ensemble(taught) if len(taught) > 1 else taught[0] if taught else None
+    if live is not None:
+        live.eval()
+    rates = {"lr": recipe.learning_rate, "weight_decay": recipe.weight_decay}
+    trained = [p for p in student.parameters() if p.requires_grad]
+    part = Part(slice(0, 1), recipe.method, None, live=live, features=bool(layers))
+    _fits(read, live, feed)
+    one = Examined(
+        [0],
+        read,
+        [part],
+        feed,
+        TorchAdamW([{"params": trained} | rates]),
+        {},
+        recipe.schedule == "cosine",
+        stacked=False,
+        validation=validation,
+        device=where,
+    )
+    _set_up(one, part, recipe, where)
+    read.train()
+    return State((recipe,), [one], recipe.steps, emits(recipe.steps, recipe.events))
+
+
+def _fits(student: Read, teacher: nn.Module | None, feed: Loaded) -> None:
+    """`BadInput` unless both networks take the first batch and speak of the same classes."""
+    x, y = feed.first
+    said = listen(student, x.to(feed.device)).logits
+    if said.ndim != 2 or len(said) != len(x):
+        raise BadInput(f"distill: student's logits {tuple(said.shape)}: expected ({len(x)}, K)")
+    if teacher is not None:
+        theirs = listen(teacher, x.to(feed.device)).logits
+        if theirs.shape != said.shape:
+            raise BadInput(
+                f"distill: teacher's logits {tuple(theirs.shape)}, student's "
+                f"{tuple(said.shape)}: expected the same classes in the same order"
+            )
+    if int(y.max()) >= said.shape[-1]:
+        raise BadInput(f"distill: label {int(y.max())} for {said.shape[-1]} classes")
+
+
+def _set_up(one: Stack, part: Part, recipe: Recipe, device: torch.device) -> None:
+    if type(part.method).setup is Method.setup:
+        return
+    batch = one.feed.batch(0)
+    mine, said = part.show(batch, False, False)
+    heard = listen(one.network, batch.x, features=True)
+    size = len(mine.y) * (_length(getattr(one.feed, "loader", ())) or 1)
+    part.adapter = part.method.setup(
+        heard, said, mine, size, lambda make: Copies(make, [recipe.seed], False)
+    )
+    if part.adapter is not None:
+        learnt = [p for p in part.adapter.to(device).parameters() if p.requires_grad]
+        rates = {"lr": recipe.learning_rate, "weight_decay": recipe.weight_decay}
+        part.optimiser = TorchAdamW([{"params": learnt} | rates]) if learnt else None
+
+
+def _close(state: State) -> None:
+    for one in state.stacks:
+        for network in (one.network, *(part.live for part in one.parts)):
+            for module in network.modules() if network is not None else ():
+                if isinstance(module, Read):
+                    module.close()
+
+
+# ---------------------------------------------------------------------- networks and batches
+
+
+class Read(nn.Module):
+    """A network of somebody else's that speaks `Outputs`; named layers are read through hooks."""
+
+    def __init__(self, network: nn.Module, layers: Sequence[str]) -> None:
+        super().__init__()
+        self.network = network
+        self.caught: dict[str, Tensor] = {}
+        names = dict(network.named_modules())
+        self.hooks = []
+        for name in dict.fromkeys(layers):
+            if name not in names or not name:
+                raise unknown("layer", name, [n for n in names if n])
+            self.hooks.append(names[name].register_forward_hook(self._catch(name)))
+
+    def _catch(self, name: str) -> Callable[..., None]:
+        def hook(module: nn.Module, inputs: Any, output: Any) -> None:
+            self.caught[name] = output[0] if isinstance(output, (tuple, list)) else output
+
+        return hook
+
+    def forward(self, x: Tensor, features: bool = False) -> Outputs:
+        """x (B, …) to logits (B, K) and the named layers as (B, P, D)."""
+        self.caught.clear()
+        logits = _logits(self.network(x))
+        if not features:
+            return Outputs(logits)
+        grids = {k: (v.shape[2], v.shape[3]) for k, v in self.caught.items() if v.ndim == 4}
+        return Outputs(logits, {k: _feature(k, v) for k, v in self.caught.items()}, grids)
+
+    def close(self) -> None:
+        """Take the hooks off again."""
+        for hook in self.hooks:
+            hook.remove()
+
+
+class Ensemble(nn.Module):
+    """Several teachers as one: the mean of their probabilities."""
+
+    def __init__(self, members: Sequence[Read]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+
+    def forward(self, x: Tensor, features: bool = False) -> Outputs:
+        """x (B, …) to the ensemble's logits (B, K), its members (M, B, K) in `extra`."""
+        return joined([member(x) for member in self.members])
+
+
+def _logits(said: Any) -> Tensor:
+    logits = said if isinstance(said, Tensor) else getattr(said, "logits", None)
+    if not isinstance(logits, Tensor):
+        raise BadInput(
+            f"distill: a network gave {type(said).__name__}: expected a tensor of logits (B, K) "
+            "or an object with .logits"
+        )
+    return logits
+
+
+def _feature(name: str, value: Tensor) -> Tensor:
+    """(B, C, H, W) to (B, H·W, C); (B, L, D) as it is; (B, D) to (B, 1, D)."""
+    if value.ndim == 4:
+        return value.flatten(2).transpose(-1, -2)
+    if value.ndim == 2:
+        return value.unsqueeze(-2)
+    if value.ndim == 3:
+        return value
+    raise BadInput(f"layer {name!r}: shape {tuple(value.shape)}: expected 2 to 4 axes")
+
+
+class Loaded:
+    """Batches from somebody's loader, started again when it ends."""
+
+    whole = False
+
+    def __init__(self, loader: Iterable[Any]) -> None:
+        self.loader, self.device = loader, torch.device("cpu")
+        self.epoch, self.iterator = 0, iter(loader)
+        first = next(self.iterator, None)
+        if first is None:
+            raise BadInput("distill: the loader is empty")
+        self.first = _pair(first)
+        self.waiting: list[tuple[Tensor, Tensor]] = [self.first]
+
+    def batch(self, step: int) -> Batch:
+        """The next batch, on the device."""
+        if step == 0 and self.waiting:  # looked at before training: shown again as the first
+            x, y = self.first
+            return Batch(x.to(self.device), y.to(self.device))
+        self.waiting = []
+        found = next(self.iterator, None)
+        if found is None:
+            self.epoch, self.iterator = self.epoch + 1, iter(self.loader)
+            found = next(self.iterator, None)
+            if found is None:
+                raise BadInput(
+                    "distill: the loader can be read only once; say steps=… of one pass"
+                )
+        x, y = _pair(found)
+        return Batch(x.to(self.device), y.to(self.device), epoch=self.epoch)
+
+
+def _pair(found: Any) -> tuple[Tensor, Tensor]:
+    """x and y of a batch; −1 everywhere if it has no labels."""
+    pair = found if isinstance(found, (tuple, list)) else (found,)
+    if len(pair) not in (1, 2) or not all(isinstance(part, Tensor) for part in pair):
+        raise BadInput(
+            f"distill: a batch is {type(found).__name__} of {len(pair)}: expected x or (x, y)"
+        )
+    x = pair[0]
+    y = pair[1] if len(pair) == 2 else torch.full((len(x),), -1)
+    if y.shape != (len(x),) or y.is_floating_point():
+        raise BadInput(
+            f"distill: labels {tuple(y.shape)} {y.dtype}: expected ({len(x)},) integers"
+        )
+    return x, y.to(torch.int64)
+
+
+def _length(loader: Iterable[Any]) -> int | None:
+    try:
+        return len(loader)  # type: ignore[arg-type]
+    except TypeError:
+        return None
+
+
+@dataclass
+class Examined(Stack):
+    """A student whose validation data come from a loader, batch by batch."""
+
+    validation: Iterable[Any] | None = None
+    device: torch.device | None = None
+
+    def look(self) -> dict[str, Row]:
+        """The accuracy on the validation loader, if there is one."""
+        if self.validation is None:
+            return {}
+        right, n = 0, 0
+        for x, y in _pairs(self.validation):
+            said = listen(self.network, x.to(self.device)).logits.argmax(-1)
+            right, n = right + int((said == y.to(self.device)).sum()), n + len(y)
+        lives = self.alive is None or bool(self.alive.all())
+        return {"validation": (right / n if n and lives else None,)}
+
+
+def _pairs(loader: Iterable[Any]) -> Iterator[tuple[Tensor, Tensor]]:
+    for found in loader:
+        yield _pair(found)
