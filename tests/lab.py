@@ -119,6 +119,16 @@ class Poison(Named):
 
 
 @dataclass(frozen=True)
+class Hiccup(Poison):
+    """NaN in the seventh of twelve steps alone: finite again once the weights are frozen."""
+
+    def loss(self, student, teacher, batch, adapter):
+        ce = cross_entropy(student.logits, batch.y)
+        bad = torch.as_tensor(self.dose, device=ce.device) > 0
+        return {"labels": torch.where(bad & (0.45 < batch.progress < 0.55), torch.nan, ce)}
+
+
+@dataclass(frozen=True)
 class PoisonedHint(Hint):
     """A hint that becomes NaN where `dose` > 0."""
 

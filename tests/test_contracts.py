@@ -424,6 +424,21 @@ def test_a_seed_decides_the_weights(name):
 
 
 @models
+@pytest.mark.parametrize("seeds", [5, [5, 6]])
+def test_weights_are_drawn_within_one_over_the_root_of_fan_in(name, seeds):
+    network = build(name, seeds)
+    lead = len(network.lead)
+    for weight, bias in [
+        (m.weight, m.bias) for m in network.modules() if getattr(m, "weight", None) is not None
+    ]:
+        fan_in = math.prod(weight.shape[lead + 1 :])
+        if fan_in > 1:
+            bound = 1 / math.sqrt(fan_in)
+            assert 0.8 * bound < float(weight.abs().max()) <= bound + 1e-7
+            assert float(bias.abs().max()) <= bound + 1e-7
+
+
+@models
 def test_a_state_dict_goes_round(name):
     for first, second in ((3, 8), ([3, 4], [8, 9])):
         one, two = build(name, first), build(name, second)

@@ -14,6 +14,7 @@ from lab import (
     TEACHER,
     Alone,
     Hard,
+    Hiccup,
     Hint,
     Live,
     LoneHint,
@@ -334,6 +335,7 @@ KINDS = {
     "memory": adapted(Memory, batch_size=16),
     "alone": adapted(LoneHint),
     "diverged": [base(method=Poison(dose=d)) for d in (0, 1, 0)],
+    "diverged once": [base(method=Hiccup(dose=d)) for d in (0, 1, 0)],
     "diverged hint": [taught(PoisonedHint(dose=d), seed=s) for s, d in enumerate((0, 1, 0))],
 }
 
@@ -384,6 +386,14 @@ def test_a_diverged_student_is_frozen_and_its_neighbours_are_not(batch_size):
     halfway = list(train(state))
     assert len(halfway) == 3
     assert_same_weights(weights(state, 1), weights(two, 1))  # frozen where it stood
+
+
+def test_who_diverged_once_stays_frozen():
+    events, state = run([base(method=Hiccup(dose=d)) for d in (0, 1)], dtype=torch.float32)
+    assert [e.diverged for e in events] == [(), (), (), (1,), (1,)]
+    assert events[-1].accuracy["test"][1] is None
+    _, halfway = run([base(method=Poison(dose=d)) for d in (0, 1)], dtype=torch.float32)
+    assert_same_weights(weights(state, 1), weights(halfway, 1))
 
 
 @pytest.mark.parametrize("method", [Poison, PoisonedHint], ids=lambda m: m.__name__)

@@ -307,6 +307,22 @@ def test_exactly_one_gets_a_lease(tmp_path):
         assert not Lease.held(tmp_path) and not (tmp_path / "lease").exists()
 
 
+def test_a_lease_that_was_renewed_in_between_is_given_back(tmp_path, monkeypatch):
+    """Somebody else took the stale lease over just before it was moved aside."""
+    path, rename = tmp_path / "lease", os.rename
+    path.write_text("gone")
+    os.utime(path, (1000, 1000))
+
+    def late(a, b):
+        monkeypatch.setattr(os, "rename", rename)
+        path.write_text("renewed")
+        rename(a, b)
+
+    monkeypatch.setattr(os, "rename", late)
+    assert not Lease(tmp_path).take()
+    assert path.read_text() == "renewed" and [p.name for p in tmp_path.iterdir()] == ["lease"]
+
+
 def test_a_lease_beats(tmp_path, hasty):
     lease = Lease(tmp_path)
     assert lease.take()
