@@ -16,7 +16,7 @@ LAYERS = [
     {"recipe", "events", "evaluation", "laws", "adamw"},
     {"recipes"},
     {"engine"},
-    {"runs"},
+    {"runs", "external"},
     {"jobs", "sweep", "assets"},
     {"charts", "plots"},
     {"ui", "notebook", "lessons", "bench"},
