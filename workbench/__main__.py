@@ -1,0 +1,876 @@
+"""The command line: `python -m workbench list | train | compare | sweep | replay | runs | …`.
+
+Methods, data, knobs, their ranges and their meanings come from the registries. Results go to
+standard output, messages and the progress bar to standard error. Exit codes: 0 done, whatever
+the verdict; 2 bad input; 1 something is not in order here; 130 stopped by Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import shlex
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    from workbench.base import Knob, Method
+    from workbench.data import Data
+    from workbench.recipe import Recipe
+    from workbench.runs import Run
+
+ROOT = Path(__file__).parent.parent
+Report = Callable[[str, float], None]
+
+
+class Usage(Exception):
+    """The command line cannot be read."""
+
+
+class Parser(argparse.ArgumentParser):
+    """An argparse parser whose errors are one sentence."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise instead of printing the usage."""
+        raise Usage(f"{self.prog}: {message}; see {self.prog} --help")
+
+
+class Once(argparse.Action):
+    """Keeps a flag's text, and refuses the flag when it is given twice."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        """Called by argparse for each time the flag is given."""
+        given = namespace.__dict__.setdefault("given", set())
+        if self.dest in given:
+            raise Usage(f"{option_string} {values}: given twice, expected once")
+        given.add(self.dest)
+        setattr(namespace, self.dest, values)
+
+
+@dataclass(frozen=True)
+class Command:
+    """What a word after `python -m workbench` does; `fill` adds its flags when they are needed."""
+
+    help: str
+    fill: Callable[[Parser], None]
+    do: Callable[[argparse.Namespace], int]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The exit code; nothing but results goes to standard output."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    warnings.showwarning = _sentence  # a damaged run is reported in one line, not with its source
+    try:
+        return _run(words)
+    except KeyboardInterrupt:
+        again = shlex.join(["python", "-m", "workbench", *words])
+        print(f"stopped, kept; resume with {again}", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # `… | head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Usage as error:
+        print(error, file=sys.stderr)
+        return 2
+    except Exception as error:
+        return _explain(error)
+
+
+def _explain(error: Exception) -> int:
+    from workbench.base import BadInput, Trouble
+
+    text = " ".join(str(error).split())
+    known = isinstance(error, (BadInput, Trouble))
+    print(text if known else f"{type(error).__name__}: {text}", file=sys.stderr)
+    return 2 if isinstance(error, BadInput) else 1
+
+
+def _sentence(message: Warning | str, *_: object, **__: object) -> None:
+    print(" ".join(str(message).split()), file=sys.stderr)
+
+
+def _run(words: Sequence[str]) -> int:
+    parser = Parser(prog="python -m workbench", description=__doc__, allow_abbrev=False,
+                    formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    choices = parser.add_subparsers(dest="command", metavar="COMMAND")
+    name = words[0] if words else ""
+    if name and not name.startswith("-") and name not in COMMANDS:
+        from workbench.base import unknown
+
+        raise unknown("command", name, list(COMMANDS))
+    for each, command in COMMANDS.items():
+        made = choices.add_parser(
+            each, help=command.help, description=command.help, allow_abbrev=False
+        )
+        if each == name:  # the flags of the others would cost an import of torch
+            command.fill(made)
+            chosen = made
+    if not name:
+        parser.print_help(sys.stderr)
+        raise Usage("expected a command")
+    args, rest = parser.parse_known_args(words)
+    if rest:
+        _refuse(rest[0], chosen)
+    return COMMANDS[name].do(args)
+
+
+def _refuse(word: str, parser: Parser) -> NoReturn:
+    if not word.startswith("--"):
+        raise Usage(f"{parser.prog}: {word!r} is one word too many")
+    from workbench.base import unknown
+
+    flags = [flag for flag in parser._option_string_actions if flag.startswith("--")]
+    raise unknown(f"{parser.prog}: flag", word.split("=")[0], flags)
+
+
+# ---------------------------------------------------------------------------- flags and values
+
+
+def _flag(parser: Parser, made: Knob, default: str | None = None) -> None:
+    """A flag for a knob; its text is read later, so that an error names who wants it."""
+    shown = default or _text(made.default) or "none"
+    about = f"{made.meaning}: {made.expectation()} (default: {shown})"
+    parser.add_argument(
+        "--" + made.name.replace("_", "-"),
+        dest=made.name,
+        action=Once,
+        metavar="VALUE",
+        help=about.replace("%", "%%"),
+    )
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ",".join(str(item) for item in value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _name(parser: Parser, flag: str, default: str, about: str) -> None:
+    parser.add_argument(
+        f"--{flag}", action=Once, default=default, metavar="NAME", help=f"{about} ({default})"
+    )
+
+
+def _json_flag(parser: Parser) -> None:
+    parser.add_argument("--json", action="store_true", help="JSON on standard output alone")
+
+
+def _counts(*names: str) -> list[Knob]:
+    """The numbers that belong to a command rather than to a recipe."""
+    from workbench.base import Knob
+
+    every = {
+        "splits": Knob("splits", "int", 6, 1, 100, meaning="how many divisions of the data"),
+        "seeds": Knob("seeds", "int", 8, 1, 1000, meaning="how many students of each"),
+        "workers": Knob("workers", "int", 2, 1, 64, meaning="processes that train at once"),
+    }
+    return [every[name] for name in names]
+
+
+def _fill_training(parser: Parser, recipe: Sequence[str], without: Sequence[str]) -> None:
+    """The flags of whatever trains: student, teacher, data, and the named knobs of a recipe."""
+    from workbench.data import DATA
+    from workbench.models import MODELS
+    from workbench.recipe import Recipe
+
+    _name(parser, "student", "mlp-16", f"one of {', '.join(MODELS)}")
+    parser.add_argument("--teacher", action=Once, metavar="NAME",
+                        help="a model; it learns from all labels of the split (mlp-256-256)")  # fmt: skip
+    _name(parser, "data", "digits", f"one of {', '.join(DATA)}")
+    knobs = {name: made for kind in DATA.values() for name, made in kind.knobs().items()}
+    for name, made in knobs.items():
+        if name not in without:
+            _flag(parser, made)
+    for name, made in Recipe.knobs().items():
+        if name in recipe:
+            chosen = name == "learning_rate" and "split" in without
+            _flag(parser, made, "the best of five on validation data" if chosen else None)
+    _name(parser, "device", "auto", "auto, cpu, cuda or mps")
+    _json_flag(parser)
+
+
+def _value(owner: str, made: Knob, args: argparse.Namespace) -> Any:
+    text = getattr(args, made.name, None)
+    return made.default if text is None else made.parse(owner, text)
+
+
+def _data(args: argparse.Namespace) -> Data:
+    from workbench.base import BadInput
+    from workbench.data import DATA
+
+    kind = DATA[args.data]
+    every = {name for other in DATA.values() for name in other.knobs()}
+    for name in every - set(kind.knobs()):
+        if getattr(args, name, None) is not None:
+            raise BadInput(f"{kind.__name__}: has no knob {name!r}")
+    return kind(**{name: _value(kind.__name__, made, args) for name, made in kind.knobs().items()})
+
+
+def _method(spec: str) -> Method:
+    from workbench.methods import METHODS
+
+    name, _, rest = spec.partition(":")
+    return METHODS[name].parse(rest)
+
+
+def _known(args: argparse.Namespace) -> None:
+    """Student, teacher and device exist: said before anything trains."""
+    from workbench.engine import pick_device
+    from workbench.models import MODELS
+
+    for name in filter(None, (args.student, args.teacher)):
+        MODELS[name]
+    pick_device(args.device)
+
+
+def _numbers(owner: str, args: argparse.Namespace, *names: str) -> dict[str, int]:
+    return {made.name: _value(owner, made, args) for made in _counts(*names)}
+
+
+def _recipe_values(args: argparse.Namespace, *names: str) -> dict[str, Any]:
+    """The knobs of the recipe that were given; what was not keeps the callee's default."""
+    from workbench.recipe import Recipe
+
+    given = {name: made for name, made in Recipe.knobs().items() if name in names}
+    return {
+        name: _value("Recipe", made, args)
+        for name, made in given.items()
+        if getattr(args, name, None) is not None
+    }
+
+
+# -------------------------------------------------------------------------- what is printed
+
+
+def _dump(found: Any) -> int:
+    print(json.dumps(found, indent=1, allow_nan=False))
+    return 0
+
+
+def _columns(rows: Sequence[Sequence[str]]) -> str:
+    """Rows as text, the columns aligned."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = ("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in rows)
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _percent(accuracy: Mapping[str, Any]) -> str:
+    """`92.9 ± 0.9`, from fractions; – where it is undefined."""
+    mean, std = accuracy["mean"], accuracy["std"]
+    if mean is None:
+        return "–"
+    return f"{100 * mean:.1f}" + ("" if std is None else f" ± {100 * std:.1f}")
+
+
+def _spec(arm: Mapping[str, Any]) -> str:
+    """The word for an arm of a result: what is not at its default."""
+    from workbench.methods import METHODS
+
+    kind = METHODS[arm["method"]]
+    knobs = {k: tuple(v) if isinstance(v, list) else v for k, v in arm["knobs"].items()}
+    return kind(**knobs).spec()
+
+
+@contextmanager
+def _progress(quiet: bool) -> Iterator[Report]:
+    """A bar on a terminal; elsewhere now and then a line, or nothing."""
+    if sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+        columns = TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn()
+        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task("", total=1.0)
+            yield lambda text, done: bar.update(task, description=text, completed=done)
+        return
+    said = [time.monotonic()]
+
+    def line(text: str, done: float) -> None:
+        if not quiet and time.monotonic() - said[0] > 5:
+            said[0] = time.monotonic()
+            print(f"{done:4.0%} {text}", file=sys.stderr, flush=True)
+
+    yield line
+
+
+# ------------------------------------------------------------------------------------- list
+
+
+def catalogue() -> dict[str, Any]:
+    """Everything the registries know, as plain data."""
+    from workbench.data import DATA
+    from workbench.methods import METHODS
+    from workbench.models import MODELS
+    from workbench.recipes import RECIPES
+
+    def knobs(kind: Any) -> dict[str, Any]:
+        return {name: made.describe() for name, made in kind.knobs().items()}
+
+    return {
+        "methods": {
+            name: {"family": kind.family(), "paper": kind.paper, "knobs": knobs(kind)}
+            for name, kind in METHODS.items()
+        },
+        "models": {
+            name: {"family": size.family.__name__, "options": dict(size.options)}
+            for name, size in MODELS.items()
+        },
+        "data": {
+            name: {"title": kind.title, "source": kind.source, "shape": list(kind.shape),
+                   "classes": kind.classes, "knobs": knobs(kind)}
+            for name, kind in DATA.items()
+        },
+        "recipes": {
+            name: {"question": named.question, "arms": _arms(named.recipes)}
+            for name, named in RECIPES.items()
+        },
+        "lessons": {},
+    }  # fmt: skip
+
+
+def _arms(recipes: Sequence[Recipe]) -> list[dict[str, Any]]:
+    from workbench.recipe import arms
+
+    return [
+        {"recipe": arm.to_json(), "seeds": [recipes[i].seed for i in places]}
+        for arm, places in arms(recipes).items()
+    ]
+
+
+def _list(args: argparse.Namespace) -> int:
+    found = catalogue()
+    if args.json:
+        return _dump(found)
+    for title, entries in found.items():
+        if entries:
+            print(f"{title}\n{_columns([_entry(*item) for item in entries.items()])}\n")
+    print("python -m workbench train --help says what each knob accepts.")
+    return 0
+
+
+def _entry(name: str, entry: Mapping[str, Any]) -> list[str]:
+    about = entry.get("paper") or entry.get("question") or entry.get("title") or ""
+    made = entry["options"] if "options" in entry else entry.get("knobs", {})
+    knobs = [f"{k}={v['default'] if isinstance(v, dict) else v}" for k, v in made.items()]
+    return [f"  {name}", entry.get("family", ""), ", ".join(knobs), about]
+
+
+# ------------------------------------------------------------------------------------ train
+
+
+def _fill_train(parser: Parser) -> None:
+    from workbench.recipe import Recipe
+
+    parser.add_argument("specs", nargs="+", metavar="SPEC", help=_spec_help() + "; or a recipe")
+    for made in _counts("seeds"):
+        _flag(parser, made)
+    _fill_training(parser, list(Recipe.knobs()), ())
+    parser.add_argument("--fresh", action="store_true", help="train again what is finished")
+
+
+def _spec_help() -> str:
+    """The methods with their knobs, as they are written."""
+    from workbench.methods import METHODS
+
+    parts = []
+    for name, kind in METHODS.items():
+        knobs = [f"{k} in [{m.low:g}, {m.high:g}]" if m.low is not None and m.high is not None
+                 else k for k, m in kind.knobs().items()]  # fmt: skip
+        parts.append(f"{name} ({', '.join(knobs)})" if knobs else name)
+    return "method:knob=value,… such as kd:temperature=8,alpha=1; " + ", ".join(parts)
+
+
+def _groups(args: argparse.Namespace) -> list[list[Recipe]]:
+    """The runs that are asked for: a named recipe's, or the seeds of each method."""
+    from workbench.base import BadInput
+    from workbench.recipes import RECIPES
+
+    found: list[list[Recipe]] = []
+    for spec in args.specs:
+        if spec in RECIPES:
+            given = sorted(getattr(args, "given", set()) - {"device"})
+            if given:
+                raise BadInput(f"{spec}: the recipe decides {given[0]} itself; leave it out")
+            found.append(list(RECIPES[spec].recipes))
+        else:
+            found.append(_seeds(spec, args))
+    return found
+
+
+def _seeds(spec: str, args: argparse.Namespace) -> list[Recipe]:
+    from workbench.recipe import Recipe, teacher
+
+    method, data = _method(spec), _data(args)
+    taught = "teacher" in method.needs
+    teachers = (teacher(data, args.teacher or "mlp-256-256"),) if taught else ()
+    values = _recipe_values(args, *Recipe.knobs())
+    one = Recipe(args.student, data, method, teachers, **values)
+    seeds = _numbers("train", args, "seeds")["seeds"]
+    return [one.but(seed=one.seed + i) for i in range(seeds)]
+
+
+def _train(args: argparse.Namespace) -> int:
+    from workbench.base import Trouble
+    from workbench.runs import Run
+
+    _known(args)
+    found = []
+    groups = _groups(args)
+    with _progress(args.json) as report:
+        for i, group in enumerate(groups):
+            run = Run(group, fresh=args.fresh, device=args.device)
+            label = f"{group[0].method.spec()}, {len(group)} students"
+            for event in run:
+                report(label, (i + event.step / event.steps) / len(groups))
+            if run.status.status != "done":
+                raise Trouble(f"{run.folder}: was stopped elsewhere; run this again to resume it")
+            found.append(_outcome(run))
+    if args.json:
+        return _dump({"runs": found})
+    print(_columns([["method", "students", "accuracy %", "folder"], *(
+        [_spec(arm), str(arm["accuracy"]["n"]), _percent(arm["accuracy"]), run["folder"]]
+        for run in found for arm in run["arms"])]))  # fmt: skip
+    print("± is the standard deviation over seeds on one split; compare adds splits.")
+    return 0
+
+
+def _outcome(run: Run) -> dict[str, Any]:
+    """What a finished run came to, by arm."""
+    from workbench.evaluation import aggregate
+    from workbench.recipe import arms
+
+    taught = [teacher for recipe in run.recipes for teacher in recipe.teachers]
+    reports = run.reports(taught[0] if taught else None)
+    made = []
+    for arm, places in arms(run.recipes).items():
+        measured = aggregate([reports[i] for i in places])
+        made.append({"method": arm.method.key(), "knobs": arm.method.values(),
+                     "learning_rate": arm.learning_rate, **measured})  # fmt: skip
+    return {"name": run.name, "folder": str(run.folder), "arms": made}
+
+
+# ------------------------------------------------------------------------ compare and sweep
+
+_COMPARED = ("learning_rate", "steps", "batch_size")
+
+
+def _fill_compare(parser: Parser) -> None:
+    parser.add_argument("specs", nargs="+", metavar="SPEC", help=_spec_help())
+    for made in _counts("splits", "seeds", "workers"):
+        _flag(parser, made)
+    _fill_training(parser, _COMPARED, ("split",))
+
+
+def _compare(args: argparse.Namespace) -> int:
+    from workbench import sweep
+    from workbench.base import BadInput
+
+    if len(args.specs) < 2:
+        raise BadInput("compare: expected at least two methods, the baseline first")
+    methods = [_method(spec) for spec in args.specs]
+    _known(args)
+    counts = _numbers("compare", args, "splits", "seeds", "workers")
+    data, values = _data(args), _recipe_values(args, *_COMPARED)
+    with _progress(args.json) as report:
+        found = sweep.compare(
+            methods,
+            data=data,
+            student=args.student,
+            teacher=args.teacher or "mlp-256-256",
+            device=args.device,
+            report=report,
+            **counts,
+            **values,
+        )
+    if args.json:
+        return _dump(found)
+    print(_compared(found, data))
+    return 0
+
+
+def _compared(found: Mapping[str, Any], data: Data) -> str:
+    """The table, a sentence for each difference, and what to keep in mind."""
+    left_out = list(data.left_out)
+    head = ["method", "rate", "accuracy %", "NLL", "ECE", "agreement %", "CPU s"]
+    rows = [head + [f"recall of {c} %" for c in left_out]]
+    for arm in found["arms"]:
+        measures = [_mean(arm.get("nll")), _mean(arm.get("ece")),
+                    _mean(arm.get("agreement"), 100, 1), _mean(arm.get("cpu_seconds"), 1, 1)]  # fmt: skip
+        recall = [_mean(arm["recall"][c], 100, 1) for c in left_out]
+        rows.append([_spec(arm), _text(arm["learning_rate"]), _percent(arm["accuracy"]),
+                     *measures, *recall])  # fmt: skip
+    base = _spec(found["arms"][0])
+    differences = found.get("differences") or [
+        {"method": _spec(found["arms"][-1]), **found["difference"], "verdict": found["verdict"]}
+    ]
+    said = [_verdict(_spec(arm), base, one, arm["accuracy"]["n"])
+            for arm, one in zip(found["arms"][1:], differences, strict=True)]  # fmt: skip
+    return "\n".join([_columns(rows), "", *said, *_caveats(found, data)])
+
+
+def _mean(value: Any, times: float = 1.0, digits: int = 3) -> str:
+    number = value["mean"] if isinstance(value, Mapping) else value
+    return "–" if number is None else f"{times * number:.{digits}f}"
+
+
+def _verdict(arm: str, base: str, one: Mapping[str, Any], n: int) -> str:
+    if one["mean"] is None:
+        return f"{arm} and {base}: no verdict, because a student failed."
+    if one["low"] is None:
+        return f"{arm}: {100 * one['mean']:+.1f} points, no interval from a single pair."
+    mean, low, high = (100 * one[k] for k in ("mean", "low", "high"))
+    if one["verdict"] == "INCONCLUSIVE":
+        return (f"{arm} and {base}: no difference to be seen, {mean:+.1f} points, "
+                f"interval {low:.1f} to {high:.1f}.")  # fmt: skip
+    word = "beats" if one["verdict"] == "BEATS" else "loses to"
+    ends = (low, high) if mean > 0 else (-high, -low)
+    return (f"{arm} {word} {base} by {abs(mean):.1f} points "
+            f"(95 % interval {ends[0]:.1f} to {ends[1]:.1f}, {n} pairs).")  # fmt: skip
+
+
+def _caveats(found: Mapping[str, Any], data: Data) -> list[str]:
+    parts = data.parts()
+    seen = len(data.transfer()[0])
+    chosen = (
+        f"Rates marked so were chosen on {len(parts['validation'])} labelled validation images"
+    )
+    said = [f"{chosen.replace('Rates marked so', 'Learning rates')}, unless you gave one."]
+    from workbench.methods import METHODS
+
+    if any("teacher" in METHODS[arm["method"]].needs for arm in found["arms"]):
+        said.append(f"The teacher saw {len(parts['train'])} labels; each student saw {seen} "
+                    "images. That is why it can help.")  # fmt: skip
+    return said
+
+
+def _fill_sweep(parser: Parser) -> None:
+    parser.add_argument("method", metavar="METHOD", help="a method's name")
+    parser.add_argument("grid", nargs="+", metavar="KNOB=A,B,…", help="the values to try")
+    for made in _counts("seeds"):
+        _flag(parser, made)
+    _fill_training(parser, _COMPARED, ())
+
+
+def _sweep(args: argparse.Namespace) -> int:
+    from workbench import sweep
+    from workbench.methods import METHODS
+
+    kind = METHODS[args.method]
+    grid = _grid(kind, args.grid)
+    _known(args)
+    values = _recipe_values(args, *_COMPARED) | _numbers("sweep", args, "seeds")
+    data = _data(args)
+    with _progress(args.json) as report:
+        found = sweep.sweep(
+            kind,
+            grid,
+            data=data,
+            student=args.student,
+            teacher=args.teacher or "mlp-256-256",
+            device=args.device,
+            report=report,
+            **values,
+        )
+    if args.json:
+        return _dump(found)
+    names = list(grid)
+    rows = [[*names, "accuracy %"]]
+    for cell in found["cells"]:
+        rows.append([*(_text(cell["knobs"][k]) for k in names), _percent(cell["accuracy"])])
+    print(_columns(rows))
+    print("± is the standard deviation over seeds on one split; one learning rate for all cells.")
+    return 0
+
+
+def _grid(kind: type[Method], words: Sequence[str]) -> dict[str, list[Any]]:
+    from workbench.base import BadInput, unknown
+
+    knobs, found = kind.knobs(), {}
+    for word in words:
+        name, equals, rest = word.partition("=")
+        name = name.replace("-", "_")
+        if not equals or not rest:
+            raise BadInput(f"sweep: {word!r} is not knob=value,value,…")
+        if name not in knobs:
+            raise unknown(f"{kind.__name__}: knob", name, list(knobs))
+        values = [knobs[name].parse(kind.__name__, text) for text in rest.split(",")]
+        if name in found or len(set(values)) < len(values):
+            raise BadInput(f"{kind.__name__}({word}): given twice, expected once")
+        found[name] = values
+    return found
+
+
+# ---------------------------------------------------------------------- replay and the runs
+
+
+def _find(word: str) -> list[Path]:
+    """The takes that a folder, a name or the beginning of a name means; `name/2` is one take."""
+    from workbench.base import BadInput
+    from workbench.runs import every_take
+
+    if (Path(word) / "recipes.json").exists():
+        return [Path(word).resolve()]
+    if not re.fullmatch(r"[0-9a-f]{4,16}(/\d+)?", word):
+        raise BadInput(f"run {word!r}: expected a folder, or at least four letters of its name "
+                       "as runs list shows it")  # fmt: skip
+    name, _, take = word.partition("/")
+    found = [p for p in every_take()
+             if p.parent.name.startswith(name) and take in ("", p.name)]  # fmt: skip
+    if not found:
+        raise BadInput(f"run {word!r} is not known; runs list shows those there are")
+    if len({p.parent.name for p in found}) > 1:
+        names = ", ".join(sorted({p.parent.name for p in found}))
+        raise BadInput(f"run {word!r} may mean {names}; give more letters")
+    return found
+
+
+def _fill_replay(parser: Parser) -> None:
+    parser.add_argument("run", metavar="RUN", help="a folder, a name, or how a name begins")
+    _json_flag(parser)
+
+
+def _replay(args: argparse.Namespace) -> int:
+    from workbench.recipe import arms
+    from workbench.runs import Run, verify
+
+    run = Run.at(_find(args.run)[0])
+    status = run.status
+    if status.status == "done":
+        verify(run.folder)
+    events = run.events()
+    if args.json:
+        for event in events:
+            print(event.to_json())
+        return 0
+    groups = arms(run.recipes)
+    rows = [["step", *(arm.method.spec() for arm in groups)]]
+    for event in events:
+        scores = event.accuracy.get("test", ())
+        rows.append([str(event.step), *(_spread([scores[i] for i in places])
+                                        for places in groups.values())])  # fmt: skip
+    print(_columns(rows))
+    print(f"Accuracy on the test part in %, {len(run.recipes)} students; {_standing(run)}.")
+    return 0
+
+
+def _spread(scores: Sequence[float | None]) -> str:
+    from workbench.evaluation import summary
+
+    return _percent(summary([scores]))
+
+
+def _standing(run: Run) -> str:
+    status = run.status
+    why = f" ({status.reason})" if status.reason else ""
+    at = "" if status.status == "done" else f" at step {status.step} of {run.recipes[0].steps}"
+    return f"{status.status}{at}{why}"
+
+
+def _fill_runs(parser: Parser) -> None:
+    parser.add_argument("what", choices=("list", "show", "rm"), metavar="list|show|rm")
+    parser.add_argument("runs", nargs="*", metavar="RUN", help="for show and rm")
+    _json_flag(parser)
+
+
+def _runs(args: argparse.Namespace) -> int:
+    from workbench.base import BadInput
+    from workbench.runs import every_take
+
+    if args.what == "list":
+        if args.runs:
+            raise BadInput(f"runs list: {args.runs[0]!r} is one word too many")
+        return _runs_list([_about(take) for take in every_take()], args.json)
+    if not args.runs:
+        raise BadInput(f"runs {args.what}: expected at least one run")
+    takes = [take for word in args.runs for take in _find(word)]
+    if args.what == "rm":
+        return _runs_rm(takes, args.json)
+    found = [_about(take) | {"recipes": json.loads((take / "recipes.json").read_text("utf-8"))}
+             for take in takes]  # fmt: skip
+    if args.json:
+        return _dump({"runs": found})
+    for one in found:
+        recipes = one.pop("recipes")
+        print(_columns([[key, str(value)] for key, value in one.items()]))
+        print(f"recipe  {json.dumps(recipes[0])}\n")
+    return 0
+
+
+def _about(take: Path) -> dict[str, Any]:
+    """A take in one row."""
+    from workbench.recipe import arms
+    from workbench.runs import SHIPPED, Run
+
+    run = Run.at(take)
+    status, events = run.status, run.events()
+    last = events[-1].accuracy.get("test", ()) if events else ()
+    right = [score for score in last if score is not None]
+    return {
+        "run": f"{take.parent.name}/{take.name}",
+        "status": status.status,
+        "step": status.step,
+        "steps": run.recipes[0].steps,
+        "methods": [arm.method.spec() for arm in arms(run.recipes)],
+        "students": len(run.recipes),
+        "accuracy": sum(right) / len(right) if right else None,
+        "bytes": sum(f.stat().st_size for f in take.glob("*") if f.is_file()),
+        "shipped": take.is_relative_to(SHIPPED),
+        "folder": str(take),
+    }
+
+
+def _runs_list(found: list[dict[str, Any]], as_json: bool) -> int:
+    from workbench.runs import home
+
+    if as_json:
+        return _dump({"home": str(home()), "runs": found})
+    rows = [["run", "status", "step", "students", "methods", "accuracy %", "kB", ""]]
+    for one in found:
+        right = "–" if one["accuracy"] is None else f"{100 * one['accuracy']:.1f}"
+        rows.append([one["run"], one["status"], f"{one['step']}/{one['steps']}",
+                     str(one["students"]), " ".join(one["methods"]), right,
+                     f"{one['bytes'] / 1000:.0f}", "shipped" if one["shipped"] else ""])  # fmt: skip
+    print(_columns(rows))
+    print(f"They live in {home()}")
+    return 0
+
+
+def _runs_rm(takes: Sequence[Path], as_json: bool) -> int:
+    from workbench.base import BadInput
+    from workbench.runs import SHIPPED, home, remove
+
+    for take in takes:
+        if not take.is_relative_to((home() / "runs").resolve()) and not take.is_relative_to(
+            home() / "runs"
+        ):
+            where = (
+                "is shipped with the package" if take.is_relative_to(SHIPPED) else "is elsewhere"
+            )
+            raise BadInput(f"{take}: {where} and is not removed")
+    for take in takes:
+        remove(take)
+        print(f"removed {take.parent.name}/{take.name}", file=sys.stderr)
+    return _dump({"removed": [str(take) for take in takes]}) if as_json else 0
+
+
+# ------------------------------------------------------------------------- bench and tables
+
+
+def _fill_bench(parser: Parser) -> None:
+    parser.add_argument("--quick", action="store_true", help="at most a minute, fewer rounds")
+    _json_flag(parser)
+
+
+def _bench(args: argparse.Namespace) -> int:
+    from workbench import bench
+
+    with _progress(args.json) as report:
+        found = bench.measure(args.quick, report)
+    if args.json:
+        return _dump(found)
+    print(_columns(bench.rows(found)))
+    return 0
+
+
+#: What no docstring says.
+_ABOUT = {
+    "README.md": "this page",
+    "LICENSE": "Apache-2.0",
+    "requirements.txt": "what the app and the package need",
+    "notebooks": "The lessons.",
+    "tests": "Mirrors workbench/, and contract tests over the registries.",
+    "runs": "Finished runs: weights and events, named by their recipes.",
+    "run": "makes a fresh environment and runs the tests",
+}
+_SHOWN = (".ci", "README.md", "LICENSE", "requirements.txt", "app.py", "notebooks", "workbench",
+          "tests")  # fmt: skip
+
+
+def methods_table() -> str:
+    """The README's table of methods, in Markdown."""
+    from workbench.methods import METHODS
+
+    rows = ["| method | family | knobs | what it is | source |", "|---|---|---|---|---|"]
+    for name, kind in sorted(METHODS.items(), key=lambda item: (item[1].family(), item[0])):
+        knobs = [f"{k} = {_text(m.default)}" for k, m in kind.knobs().items()]
+        about = sys.modules[kind.__module__].__doc__ or ""
+        cells = (f"`{name}`", kind.family(), ", ".join(knobs), about.splitlines()[0], kind.paper)
+        rows.append("| " + " | ".join(cells) + " |")
+    return "\n".join(rows)
+
+
+def tree() -> str:
+    """The README's annotated tree: every folder, and the files of the package itself."""
+    lines: list[tuple[str, str]] = []
+    for name in _SHOWN:
+        if (ROOT / name).exists():
+            _branch(ROOT / name, 0, lines)
+    width = max(len(name) for name, _ in lines) + 2
+    return "\n".join(f"{name.ljust(width)}{about}".rstrip() for name, about in lines)
+
+
+def _branch(path: Path, depth: int, lines: list[tuple[str, str]]) -> None:
+    lines.append(("  " * depth + path.name + ("/" if path.is_dir() else ""), _sentence_of(path)))
+    if not path.is_dir() or path.name == "runs":
+        return
+    files = [p for p in path.iterdir() if p.is_file() and not p.name.startswith("_")]
+    if path == ROOT / "workbench" or path.name == ".ci":
+        for file in sorted(files):
+            _branch(file, depth + 1, lines)
+    for folder in sorted(p for p in path.iterdir() if p.is_dir() and p.name[0] not in "._"):
+        _branch(folder, depth + 1, lines)
+
+
+def _sentence_of(path: Path) -> str:
+    """The first sentence of a file's or package's docstring."""
+    import ast
+
+    if path.name in _ABOUT:
+        return _ABOUT[path.name]
+    file = path / "__init__.py" if path.is_dir() else path
+    if not file.exists() or file.suffix != ".py":
+        return ""
+    text = ast.get_docstring(ast.parse(file.read_text("utf-8"))) or ""
+    return text.split("\n\n")[0].replace("\n", " ").split(". ")[0].rstrip(".")
+
+
+def _fill_table(parser: Parser) -> None:
+    parser.add_argument("what", choices=("methods", "tree"), metavar="methods|tree")
+
+
+def _table(args: argparse.Namespace) -> int:
+    print(methods_table() if args.what == "methods" else tree())
+    return 0
+
+
+COMMANDS = {
+    "list": Command("show methods, models, data and recipes", _json_flag, _list),
+    "train": Command("train the seeds of a method, or resume them", _fill_train, _train),
+    "compare": Command("compare methods over splits and seeds", _fill_compare, _compare),
+    "sweep": Command("train every setting of a method's knobs", _fill_sweep, _sweep),
+    "replay": Command("show what happened in a run, without training", _fill_replay, _replay),
+    "runs": Command("list, show or remove runs", _fill_runs, _runs),
+    "bench": Command("measure ratios of speed in one run", _fill_bench, _bench),
+    "table": Command("print a generated table of the README", _fill_table, _table),
+}
+
+
+if __name__ == "__main__":
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a console that cannot show ± shows ?
+            stream.reconfigure(errors="replace")
+    raise SystemExit(main())
