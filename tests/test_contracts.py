@@ -434,8 +434,8 @@ def test_weights_are_drawn_within_one_over_the_root_of_fan_in(name, seeds):
         fan_in = math.prod(weight.shape[lead + 1 :])
         if fan_in > 1:
             bound = 1 / math.sqrt(fan_in)
-            assert 0.8 * bound < float(weight.abs().max()) <= bound + 1e-7
-            assert float(bias.abs().max()) <= bound + 1e-7
+            assert 0.8 * bound < weight.abs().max().item() <= bound + 1e-7
+            assert bias.abs().max().item() <= bound + 1e-7
 
 
 @models
