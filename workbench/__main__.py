@@ -188,8 +188,8 @@ def _fill_training(parser: Parser, recipe: Sequence[str], without: Sequence[str]
     from workbench.recipe import Recipe
 
     _name(parser, "student", "mlp-16", f"one of {', '.join(MODELS)}")
-    parser.add_argument("--teacher", action=Once, metavar="NAME",
-                        help="a model; it learns from all labels of the split (mlp-256-256)")  # fmt: skip
+    about = "a model, which learns from all labels of the split (mlp-256-256)"
+    parser.add_argument("--teacher", action=Once, metavar="NAME", help=about)
     _name(parser, "data", "digits", f"one of {', '.join(DATA)}")
     knobs = {name: made for kind in DATA.values() for name, made in kind.knobs().items()}
     for name, made in knobs.items():
@@ -508,17 +508,12 @@ def _compared(found: Mapping[str, Any], data: Data) -> str:
     head = ["method", "rate", "accuracy %", "NLL", "ECE", "agreement %", "CPU s"]
     rows = [head + [f"recall of {c} %" for c in left_out]]
     for arm in found["arms"]:
-        measures = [_mean(arm.get("nll")), _mean(arm.get("ece")),
-                    _mean(arm.get("agreement"), 100, 1), _mean(arm.get("cpu_seconds"), 1, 1)]  # fmt: skip
-        recall = [_mean(arm["recall"][c], 100, 1) for c in left_out]
-        rows.append([_spec(arm), _text(arm["learning_rate"]), _percent(arm["accuracy"]),
-                     *measures, *recall])  # fmt: skip
+        cells = [_spec(arm), _text(arm["learning_rate"]), _percent(arm["accuracy"])]
+        cells += [_mean(arm["nll"]), _mean(arm["ece"]), _mean(arm["agreement"], 100, 1)]
+        cells += [_mean(arm["cpu_seconds"], 1, 1)]
+        rows.append(cells + [_mean(arm["recall"][c], 100, 1) for c in left_out])
     base = _spec(found["arms"][0])
-    differences = found.get("differences") or [
-        {"method": _spec(found["arms"][-1]), **found["difference"], "verdict": found["verdict"]}
-    ]
-    said = [_verdict(_spec(arm), base, one, arm["accuracy"]["n"])
-            for arm, one in zip(found["arms"][1:], differences, strict=True)]  # fmt: skip
+    said = [_verdict(base, one) for one in found["differences"]]
     return "\n".join([_columns(rows), "", *said, *_caveats(found, data)])
 
 
@@ -527,33 +522,41 @@ def _mean(value: Any, times: float = 1.0, digits: int = 3) -> str:
     return "–" if number is None else f"{times * number:.{digits}f}"
 
 
-def _verdict(arm: str, base: str, one: Mapping[str, Any], n: int) -> str:
+def _verdict(base: str, one: Mapping[str, Any]) -> str:
+    """A difference to the baseline as a sentence."""
+    arm = one["arm"]
     if one["mean"] is None:
         return f"{arm} and {base}: no verdict, because a student failed."
     if one["low"] is None:
         return f"{arm}: {100 * one['mean']:+.1f} points, no interval from a single pair."
     mean, low, high = (100 * one[k] for k in ("mean", "low", "high"))
     if one["verdict"] == "INCONCLUSIVE":
-        return (f"{arm} and {base}: no difference to be seen, {mean:+.1f} points, "
-                f"interval {low:.1f} to {high:.1f}.")  # fmt: skip
+        return (
+            f"{arm} and {base}: no difference to be seen, {mean:+.1f} points, "
+            f"interval {low:.1f} to {high:.1f}."
+        )
     word = "beats" if one["verdict"] == "BEATS" else "loses to"
-    ends = (low, high) if mean > 0 else (-high, -low)
-    return (f"{arm} {word} {base} by {abs(mean):.1f} points "
-            f"(95 % interval {ends[0]:.1f} to {ends[1]:.1f}, {n} pairs).")  # fmt: skip
+    low, high = (low, high) if mean > 0 else (-high, -low)
+    return (
+        f"{arm} {word} {base} by {abs(mean):.1f} points ({100 * one['coverage']:.1f} % interval "
+        f"{low:.1f} to {high:.1f}, {one['n']} pairs of {one['over']})."
+    )
 
 
 def _caveats(found: Mapping[str, Any], data: Data) -> list[str]:
-    parts = data.parts()
-    seen = len(data.transfer()[0])
-    chosen = (
-        f"Rates marked so were chosen on {len(parts['validation'])} labelled validation images"
-    )
-    said = [f"{chosen.replace('Rates marked so', 'Learning rates')}, unless you gave one."]
     from workbench.methods import METHODS
 
+    parts, seen = data.parts(), len(data.transfer()[0])
+    said = [
+        f"Each rate is the best of five on {len(parts['validation'])} labelled validation images,"
+        " unless you gave one."
+    ]
     if any("teacher" in METHODS[arm["method"]].needs for arm in found["arms"]):
-        said.append(f"The teacher saw {len(parts['train'])} labels; each student saw {seen} "
-                    "images. That is why it can help.")  # fmt: skip
+        said.append(
+            f"The teacher saw {len(parts['train'])} labels; each student saw {seen} images."
+        )
+    if len(found["differences"]) > 1:
+        said.append(f"Intervals are widened for {len(found['differences'])} comparisons (Holm).")
     return said
 
 
@@ -741,9 +744,10 @@ def _runs_list(found: list[dict[str, Any]], as_json: bool) -> int:
     rows = [["run", "status", "step", "students", "methods", "accuracy %", "kB", ""]]
     for one in found:
         right = "–" if one["accuracy"] is None else f"{100 * one['accuracy']:.1f}"
+        shipped = "shipped" if one["shipped"] else ""
         rows.append([one["run"], one["status"], f"{one['step']}/{one['steps']}",
                      str(one["students"]), " ".join(one["methods"]), right,
-                     f"{one['bytes'] / 1000:.0f}", "shipped" if one["shipped"] else ""])  # fmt: skip
+                     f"{one['bytes'] / 1000:.0f}", shipped])  # fmt: skip
     print(_columns(rows))
     print(f"They live in {home()}")
     return 0
