@@ -64,10 +64,12 @@ class StackedAdamW:
         Everything happens in memory that exists already: fresh tensors of this size come from
         the operating system page by page, which would cost more than the arithmetic.
         """
-        (b1, b2), grads = self.betas, [p.grad for p in self.parameters]
-        for i, p in enumerate(self.parameters):
-            grads[i] = torch.zeros_like(p) if p.grad is None else p.grad
-        torch.cat([g.reshape(-1) for g in grads if g is not None], out=self.grad)
+        b1, b2 = self.betas
+        flat = [
+            p.new_zeros(p.numel()) if p.grad is None else p.grad.reshape(-1)
+            for p in self.parameters
+        ]
+        torch.cat(flat, out=self.grad)
         grad, size = self.grad, self.room
         if self.here is not None:
             grad.masked_fill_(~self.here, 0.0)  # not a product: a frozen gradient may be NaN

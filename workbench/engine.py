@@ -247,7 +247,7 @@ class Stack:
         features = any(part.features for part in self.parts)
         outputs = self.network(batch.x, features)
         whole = getattr(self.feed, "whole", False)
-        total, losses, shown = None, [], []
+        total, losses, shown = 0.0, [], []
         each = outputs.split([part.where.stop - part.where.start for part in self.parts])
         for part, heard in zip(self.parts, each, strict=True):
             mine, said = part.show(batch, self.stacked, whole)
@@ -258,11 +258,10 @@ class Stack:
             loss = sum(others, first)
             losses.append(loss)
             shown.append((heard, mine))
-            total = loss.sum() if total is None else total + loss.sum()
-        assert total is not None
-        if self.alive is not None or not math.isfinite(total.item()):
-            total = self._living(losses)
-        self._step(total, progress)
+            total += float(loss.detach().sum())
+        if self.alive is not None or not math.isfinite(total):
+            losses = [self._living(losses)]
+        self._step(losses, progress)
         self._update(shown)
 
     def _living(self, losses: Sequence[Tensor]) -> Tensor:
@@ -279,13 +278,14 @@ class Stack:
             if part.optimiser is not None:
                 part.optimiser.freeze(alive[part.where])
 
-    def _step(self, total: Tensor, progress: float) -> None:
+    def _step(self, losses: Sequence[Tensor], progress: float) -> None:
         factor = (1 + math.cos(math.pi * progress)) / 2 if self.cosine else 1.0
         adapters = [part.optimiser for part in self.parts if part.optimiser is not None]
         for optimiser in (self.optimiser, *adapters):
             optimiser.zero_grad()
-        if total.requires_grad:
-            total.backward()
+        learnt = [loss for loss in losses if loss.requires_grad]
+        if learnt:  # every student's loss counts once: the sum, without its bookkeeping
+            torch.autograd.backward(learnt, [torch.ones_like(loss) for loss in learnt])
         learners = [stage_at(part.method, progress)[1] for part in self.parts]
         if any(len(part.method.stages) > 1 for part in self.parts):
             self._hold(learners)

@@ -68,12 +68,13 @@ class Dense(nn.Module):
 
     def forward(self, h: Tensor) -> Tensor:
         """h (D, B) shared or (*lead, D, B) to (*lead, outputs, B)."""
-        bias = self.bias.unsqueeze(-1)
-        if self.weight.ndim == 2:
-            return torch.addmm(bias, self.weight, h)
+        weight, bias = self.weight, self.bias.unsqueeze(-1)
+        if weight.ndim == 2:
+            return torch.addmm(bias, weight, h)
         if h.ndim == 2:
-            return (self.weight.flatten(0, 1) @ h).unflatten(0, self.weight.shape[:2]) + bias
-        return torch.baddbmm(bias, self.weight, h)
+            n, outputs, inputs = weight.shape
+            return torch.addmm(bias.view(-1, 1), weight.view(-1, inputs), h).view(n, outputs, -1)
+        return torch.baddbmm(bias, weight, h)
 
 
 class Conv(nn.Module):
