@@ -429,6 +429,25 @@ def stack(methods: Sequence[M], like: Tensor) -> M:
     return merged
 
 
+class Copies(nn.Module):
+    """One copy of an adapter per student; called on (n, …), each copy gets its own slice."""
+
+    def __init__(self, make: Callable[[], nn.Module], seeds: Sequence[int], stacked: bool) -> None:
+        super().__init__()
+        self.stacked, copies = stacked, []
+        for seed in seeds:
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(seed)
+                copies.append(make())
+        self.each = nn.ModuleList(copies)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x (n, …) or, for one student without a lead, (…)."""
+        if not self.stacked:
+            return self.each[0](x)
+        return torch.stack([copy(part) for copy, part in zip(self.each, x, strict=True)])
+
+
 # -------------------------------------------------------------------------------- registries
 
 

@@ -8,7 +8,7 @@ generator may be advanced from several threads, and a gradient mode left open wo
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from workbench.adamw import StackedAdamW
-from workbench.base import BadInput, Batch, Method, Outputs, stack
+from workbench.base import BadInput, Batch, Copies, Method, Outputs, stack
 from workbench.events import Event, Row, finite
 from workbench.models import MODELS
 from workbench.recipe import Recipe
@@ -98,25 +98,6 @@ class TorchAdamW:
             i, key = name.split(".", 1)
             state.setdefault(int(i), {})[key] = value
         self.inner.load_state_dict(self.inner.state_dict() | {"state": state})
-
-
-class Copies(nn.Module):
-    """One copy of an adapter per student; called on (n, …), each copy gets its own slice."""
-
-    def __init__(self, make: Callable[[], nn.Module], seeds: Sequence[int], stacked: bool) -> None:
-        super().__init__()
-        self.stacked, copies = stacked, []
-        for seed in seeds:
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(seed)
-                copies.append(make())
-        self.each = nn.ModuleList(copies)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """x (n, …) or, for one student without a lead, (…)."""
-        if not self.stacked:
-            return self.each[0](x)
-        return torch.stack([copy(part) for copy, part in zip(self.each, x, strict=True)])
 
 
 # ---------------------------------------------------------------------------- what is shown

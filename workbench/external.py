@@ -9,9 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from workbench.base import BadInput, Batch, Method, Outputs, Trouble, unknown
+from workbench.base import BadInput, Batch, Copies, Method, Outputs, Trouble, unknown
 from workbench.engine import (
-    Copies,
     Part,
     Stack,
     State,

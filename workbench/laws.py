@@ -14,7 +14,7 @@ from typing import Any, ClassVar, cast
 import torch
 from torch import Tensor, nn
 
-from workbench.base import BadInput, Batch, Method, Outputs, stack
+from workbench.base import BadInput, Batch, Copies, Method, Outputs, stack
 
 Loss = Callable[[Outputs, Outputs | None, Batch, nn.Module | None], Mapping[str, Tensor]]
 
@@ -99,7 +99,7 @@ class Case:
             teacher,
             self.batch,
             SAMPLES,
-            lambda make: _Copies(make, seeds, stacked),
+            lambda make: Copies(make, seeds, stacked),
         )
         return None if made is None else made.to(torch.float64)
 
@@ -117,26 +117,6 @@ class Case:
     def logits(self, change: Callable[[Tensor], Tensor]) -> Case:
         """The same case with all logits of student and teacher changed."""
         return Case(_logits(self.student, change), _logits(self.teacher, change), self.batch)
-
-
-class _Copies(nn.Module):
-    """One copy per student, seeded like the student, as the engine builds them."""
-
-    def __init__(
-        self, make: Callable[[], nn.Module], seeds: tuple[int, ...], stacked: bool
-    ) -> None:
-        super().__init__()
-        self.stacked, copies = stacked, []
-        for seed in seeds:
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(seed)
-                copies.append(make())
-        self.each = nn.ModuleList(copies)
-
-    def forward(self, x: Tensor) -> Tensor:
-        if not self.stacked:
-            return self.each[0](x)
-        return torch.stack([copy(part) for copy, part in zip(self.each, x, strict=True)])
 
 
 def _logits(said: Outputs, change: Callable[[Tensor], Tensor]) -> Outputs:
