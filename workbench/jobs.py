@@ -22,7 +22,7 @@ from typing import IO, Any
 
 from workbench.base import BadInput, Trouble
 from workbench.events import Event
-from workbench.recipe import Recipe
+from workbench.recipe import Recipe, digest
 from workbench.runs import Lease, Run, Status, usable_home, write
 
 WORKERS, TURNS, WAITING = 2, 2, 8
@@ -303,8 +303,12 @@ class Pool:
 
     def submit(self, recipes: Sequence[Recipe], token: str, seconds: float | None = None) -> Path:
         """Train a group again, or join its training under way: the take's folder to tail."""
-        run = Run(recipes, fresh=True)
-        return self.resume(run.folder, token, seconds)
+        with self.lock:  # one that only waits is joined too
+            asked = [f for f, _ in self.queue] + [f for doing in self.doing for f in doing]
+        same = [f for f in asked if f.parent.name == digest(recipes)]
+        same = [f for f in same if Status.read(f).status == "queued"]
+        folder = same[-1] if same else Run(recipes, fresh=True).folder
+        return self.resume(folder, token, seconds)
 
     def resume(self, folder: Path, token: str, seconds: float | None = None) -> Path:
         """Train a take from where it stopped, or join whoever trains it."""
