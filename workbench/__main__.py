@@ -107,7 +107,7 @@ def _run(words: Sequence[str]) -> int:
     parser = Parser(prog="python -m workbench", description=__doc__, allow_abbrev=False,
                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
     choices = parser.add_subparsers(dest="command", metavar="COMMAND")
-    name = words[0] if words else ""
+    name, chosen = words[0] if words else "", parser
     if name and not name.startswith("-") and name not in COMMANDS:
         from workbench.base import unknown
 
@@ -601,8 +601,10 @@ def _sweep(args: argparse.Namespace) -> int:
 
 def _grid(kind: type[Method], words: Sequence[str]) -> dict[str, list[Any]]:
     from workbench.base import BadInput, unknown
+    from workbench.recipe import Recipe
 
-    knobs, found = kind.knobs(), {}
+    shared = {name: Recipe.knobs()[name] for name in ("learning_rate", "weight_decay")}
+    knobs, found = kind.knobs() | shared, {}
     for word in words:
         name, equals, rest = word.partition("=")
         name = name.replace("-", "_")
@@ -799,6 +801,7 @@ _ABOUT = {
     "tests": "Mirrors workbench/, and contract tests over the registries.",
     "runs": "Finished runs: weights and events, named by their recipes.",
     "run": "makes a fresh environment and runs the tests",
+    "browser": "The app in a real browser.",
 }
 _SHOWN = (".ci", "README.md", "LICENSE", "requirements.txt", "app.py", "notebooks", "workbench",
           "tests")  # fmt: skip
@@ -844,7 +847,7 @@ def _sentence_of(path: Path) -> str:
     import ast
 
     if path.name in _ABOUT:
-        return _ABOUT[path.name]
+        return _ABOUT[path.name].rstrip(".")
     file = path / "__init__.py" if path.is_dir() else path
     if not file.exists() or file.suffix != ".py":
         return ""

@@ -1,0 +1,368 @@
+"""The command line: exact JSON, exit codes, and nothing on standard output for bad input."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from workbench import DATA, METHODS, MODELS, RECIPES, Run, runs
+from workbench.__main__ import COMMANDS, main
+
+ROOT = Path(__file__).parent.parent
+SHORT = ["--images", "20", "--steps", "6", "--seeds", "2"]
+TWO = ["scratch", "kd:temperature=8,alpha=1", "--data", "digits", "--images", "20", "--splits",
+       "2", "--seeds", "2", "--steps", "5", "--teacher", "mlp-4", "--workers", "1"]  # fmt: skip
+
+
+@pytest.fixture
+def call(capsys):
+    """(exit code, standard output, standard error) of a command line."""
+
+    def run(*words):
+        code = main(list(words))
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return run
+
+
+@pytest.fixture
+def result(call):
+    """The JSON of a command line that succeeds."""
+
+    def run(*words):
+        code, out, err = call(*words, "--json")
+        assert (code, err) == (0, ""), err
+        return json.loads(out)
+
+    return run
+
+
+def apart(*words, **more):
+    """In a process of its own, as people call it."""
+    return subprocess.run(
+        [sys.executable, "-m", "workbench", *words], cwd=ROOT, capture_output=True, text=True,
+        timeout=120, **more,
+    )  # fmt: skip
+
+
+# ------------------------------------------------------------------------------------- list
+
+
+def test_list_gives_every_registry(result):
+    found = result("list")
+    assert list(found) == ["methods", "models", "data", "recipes", "lessons"]
+    for key, registry in (("methods", METHODS), ("models", MODELS), ("data", DATA)):
+        assert list(found[key]) == list(registry)
+    assert list(found["recipes"]) == list(RECIPES)
+    for entry in found["methods"].values():
+        assert list(entry) == ["family", "paper", "knobs"]
+        for knob in entry["knobs"].values():
+            assert list(knob) == ["kind", "default", "low", "high", "slider", "choices", "scale",
+                                  "meaning"]  # fmt: skip
+    assert found["methods"]["label-smoothing"]["family"] == "labels"
+    temperature = found["methods"]["kd"]["knobs"]["temperature"]
+    assert temperature["default"] == 4 and (temperature["low"], temperature["high"]) == (0.01, 1e6)
+    assert found["data"]["digits"]["knobs"]["left_out"]["default"] == []
+
+
+def test_list_is_readable_too(call):
+    code, out, _ = call("list")
+    assert code == 0 and all(name in out for name in [*METHODS, *MODELS, *DATA, *RECIPES])
+
+
+def test_help_is_quick_and_loads_no_torch():
+    program = (
+        "import sys; from workbench.__main__ import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit as end: assert end.code == 0\n"
+        "assert 'torch' not in sys.modules"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert all(name in done.stdout for name in COMMANDS)
+
+
+@pytest.mark.parametrize("command", ["train", "compare", "sweep"])
+def test_help_names_every_flag_with_range_and_default(command, capsys):
+    with pytest.raises(SystemExit) as end:
+        main([command, "--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert end.value.code == 0
+    assert "how many training images the student sees: a whole number in [1, 1000]" in said
+    assert "--learning-rate" in said and "(default:" in said
+
+
+# ----------------------------------------------------------------------------- bad input
+
+BAD = [
+    ("compare", "scratch", "kd", "--images", "0"),
+    ("compare", "scratch", "kd", "--images", "nan"),
+    ("compare", "scratch", "kd", "--images", "1.5"),
+    ("compare", "scratch", "kd", "--images", "True"),
+    ("compare", "scratch", "kd", "--images", ""),
+    ("compare", "scratch", "kd", "--images", "50", "--images", "60"),
+    ("compare", "scratch", "kd", "--images"),
+    ("compare", "scratch", "kd", "--learning-rate", "inf"),
+    ("compare", "scratch", "kd", "--learning-rate", "true"),
+    ("compare", "scratch", "kd", "--label-noise=-0.1"),
+    ("compare", "scratch", "kd", "--left-out", "10"),
+    ("compare", "scratch", "kd", "--left-out", "3,3"),
+    ("compare", "scratch", "kd", "--splits", "0"),
+    ("compare", "scratch", "kd", "--seeds", "-1"),
+    ("compare", "scratch", "kd", "--workers", "0"),
+    ("compare", "scratch", "kd", "--device", "tpu"),
+    ("compare", "scratch", "kd", "--student", "mlp-17"),
+    ("compare", "scratch", "kd", "--teacher", "mlp"),
+    ("compare", "scratch", "kd", "--data", "digit"),
+    ("compare", "scratch", "kd", "--imagse", "50"),
+    ("compare", "scratch", "kd", "--image", "50"),
+    ("compare", "scratch"),
+    ("compare", "kd", "kd:temperature=4"),
+    ("compare", "scratch", "kdd"),
+    ("compare", "scratch", "kd:temprature=8"),
+    ("compare", "scratch", "kd:temperature=0"),
+    ("compare", "scratch", "kd:temperature=nan"),
+    ("compare", "scratch", "kd:temperature=inf"),
+    ("compare", "scratch", "kd:temperature=True"),
+    ("compare", "scratch", "kd:temperature=1e7"),
+    ("compare", "scratch", "kd:temperature=8,temperature=8"),
+    ("compare", "scratch", "kd:temperature"),
+    ("compare", "scratch", "kd:alpha=1.01"),
+    ("compare", "scratch", "label-smoothing:epsilon=-0.1"),
+    ("train", "kd", "--seed", "-1"),
+    ("train", "kd", "--seed", "2147483647"),
+    ("train", "kd", "--steps", "0"),
+    ("train", "kd", "--schedule", "linear"),
+    ("train", "scratch", "--labelled", "0"),
+    ("train", "first-act", "--steps", "10"),
+    ("train",),
+    ("sweep", "kd"),
+    ("sweep", "kd", "temperature"),
+    ("sweep", "kd", "temperature=1,1"),
+    ("sweep", "kd", "temperature=1,nan"),
+    ("sweep", "kd", "temperature=1", "temperature=2"),
+    ("sweep", "kd", "temprature=1"),
+    ("replay", "abcdef0123"),
+    ("replay", "."),
+    ("replay", ""),
+    ("runs",),
+    ("runs", "lst"),
+    ("runs", "list", "x"),
+    ("runs", "show"),
+    ("runs", "rm", "a2bf"),
+    ("table", "models"),
+    ("bench", "quick"),
+    ("lst",),
+    ("--version",),
+    (),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("words", BAD, ids=" ".join)
+def test_bad_input_is_one_sentence_and_exit_code_2(words, call, home):
+    code, out, err = call(*words)
+    assert code == 2 and out == ""
+    sentence = err.strip().splitlines()
+    assert len(sentence) == 1 or words == (), err
+    assert len(sentence[-1]) > 10 and "Traceback" not in err
+    assert not list(home.glob("runs/*")), "nothing was trained"
+
+
+@pytest.mark.parametrize(
+    ("words", "parts"),
+    [
+        (("compare", "scratch", "kd", "--images", "nan"), ("images=nan", "[1, 1000]")),
+        (("compare", "scratch", "kd:temperature=0"), ("temperature=0", "[0.01, 1e6]", "softened")),
+        (("compare", "scratch", "kdd"), ("'kdd'", "did you mean 'kd'")),
+        (("compare", "scratch", "kd", "--imagse", "5"), ("--imagse", "did you mean '--images'")),
+        (("compare", "scratch", "kd", "--student", "mlp-17"), ("mlp-17", "did you mean")),
+        (("comprae", "scratch"), ("'comprae'", "did you mean 'compare'")),
+        (("train", "kd", "--steps", "1", "--steps", "2"), ("--steps", "given twice")),
+        (("train", "kd:alpha=1,alpha=0"), ("alpha", "given twice")),
+    ],
+)  # fmt: skip
+def test_an_error_names_field_value_and_expectation(words, parts, call):
+    _, _, err = call(*words)
+    assert all(part in err for part in parts), err
+
+
+def test_a_home_that_cannot_be_used_is_trouble_and_exit_code_1(call, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("WORKBENCH_HOME", str(tmp_path / "file" / "home"))
+    code, out, err = call("train", "scratch", *SHORT)
+    assert code == 1 and out == "" and "WORKBENCH_HOME" in err
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_what_nobody_expected_is_one_sentence_and_exit_code_1(call, monkeypatch):
+    monkeypatch.setattr(Run, "__iter__", lambda self: 1 / 0)
+    code, out, err = call("train", "scratch", *SHORT)
+    assert (code, out) == (1, "") and err.startswith("ZeroDivisionError") and err.count("\n") == 1
+
+
+# ------------------------------------------------------------------------------------ train
+
+
+def test_train_gives_accuracy_and_folder_and_is_not_trained_twice(result):
+    arm = result("train", "kd:temperature=8", "--teacher", "mlp-4", *SHORT)["runs"][0]
+    only = arm["arms"][0]
+    assert only["method"] == "kd" and only["knobs"] == {"temperature": 8.0, "alpha": 0.9}
+    assert set(only["accuracy"]) == {"mean", "std", "n"} and only["accuracy"]["n"] == 2
+    assert 0 <= only["accuracy"]["mean"] <= 1
+    folder = Path(arm["folder"])
+    before = (folder / "timings.jsonl").read_text()
+    again = result("train", "kd:temperature=8", "--teacher", "mlp-4", *SHORT)["runs"][0]
+    assert again == arm and (folder / "timings.jsonl").read_text() == before
+    fresh = result("train", "kd:temperature=8", "--teacher", "mlp-4", "--fresh", *SHORT)
+    assert Path(fresh["runs"][0]["folder"]) != folder
+
+
+def test_train_without_json_is_a_table(call):
+    code, out, _ = call("train", "scratch", "label-smoothing:epsilon=0.2", *SHORT)
+    assert code == 0 and "label-smoothing:epsilon=0.2" in out and "±" in out and "\x1b" not in out
+
+
+def test_every_knob_of_recipe_and_data_is_a_flag(result):
+    words = ["--split", "1", "--images", "30", "--labelled", "25", "--left-out", "3,5",
+             "--label-noise", "0.1", "--seed", "4", "--learning-rate", "0.02", "--weight-decay",
+             "0", "--schedule", "cosine", "--steps", "4", "--batch-size", "10", "--events", "2",
+             "--seeds", "1"]  # fmt: skip
+    folder = Path(result("train", "scratch", *words)["runs"][0]["folder"])
+    assert json.loads((folder / "recipes.json").read_text()) == [
+        {"data": {"name": "digits", "split": 1, "images": 30, "labelled": 25, "left_out": [3, 5],
+                  "label_noise": 0.1}, "method": {"name": "scratch"}, "seed": 4,
+         "learning_rate": 0.02, "weight_decay": 0.0, "schedule": "cosine", "steps": 4,
+         "batch_size": 10, "events": 2}
+    ]  # fmt: skip
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Ctrl-C is sent differently elsewhere")
+def test_ctrl_c_keeps_what_there_is_and_train_resumes_it(home, result):
+    words = ["train", "scratch", "--seeds", "1", "--steps", "4000", "--events", "199"]
+    env = os.environ | {"WORKBENCH_HOME": str(home)}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "workbench", *words], cwd=ROOT, env=env, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    until = time.monotonic() + 60
+    while time.monotonic() < until and not any(
+        path.stat().st_size > 2000 for path in home.glob("runs/*/*/events.jsonl")
+    ):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130 and out == "" and "Traceback" not in err
+    assert "stopped, kept; resume with python -m workbench train scratch" in err
+    stopped = next(one for one in result("runs", "list")["runs"] if not one["shipped"])
+    assert stopped["status"] == "stopped" and 0 < stopped["step"] < 4000
+    found = result(*words)
+    assert found["runs"][0]["folder"] == stopped["folder"]
+
+
+# --------------------------------------------------------------------- compare and sweep
+
+
+def test_compare_gives_the_exact_format(result):
+    found = result("compare", *TWO)
+    assert {"arms", "difference", "verdict"} <= set(found)
+    assert [arm["method"] for arm in found["arms"]] == ["scratch", "kd"]
+    assert found["arms"][1]["knobs"] == {"temperature": 8.0, "alpha": 1.0}
+    for arm in found["arms"]:
+        assert set(arm["accuracy"]) == {"mean", "std", "n"} and arm["accuracy"]["n"] == 2
+        assert arm["learning_rate"] in (1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
+    difference = found["difference"]
+    assert set(difference) == {"mean", "low", "high"}
+    means = [arm["accuracy"]["mean"] for arm in found["arms"]]
+    assert difference["mean"] == pytest.approx(means[1] - means[0])
+    low, high = difference["low"], difference["high"]
+    assert found["verdict"] == ("BEATS" if low > 0 else "LOSES" if high < 0 else "INCONCLUSIVE")
+
+
+def test_an_undefined_interval_is_null_and_inconclusive(result):
+    words = list(TWO)
+    words[words.index("--splits") + 1] = words[words.index("--seeds") + 1] = "1"
+    found = result("compare", *words, "--learning-rate", "0.01")
+    assert found["difference"]["low"] is None and found["difference"]["high"] is None
+    assert found["verdict"] == "INCONCLUSIVE" and found["arms"][0]["accuracy"]["std"] is None
+    assert found["arms"][0]["learning_rate"] == 0.01
+
+
+def test_compare_without_json_is_a_table_a_sentence_and_caveats(call):
+    code, out, _ = call("compare", *TWO, "--left-out", "3", "--learning-rate", "0.01")
+    assert code == 0 and "recall of 3 %" in out and "297 labelled validation images" in out
+    assert "The teacher saw 1000 labels; each student saw 18 images." in out
+    assert "kd:temperature=8,alpha=1" in out and ("beats" in out or "loses" in out
+                                                  or "no difference" in out)  # fmt: skip
+
+
+def test_json_is_alone_on_standard_output_of_a_process(home):
+    done = apart("compare", *TWO, "--json", env=os.environ | {"WORKBENCH_HOME": str(home)})
+    assert done.returncode == 0 and done.stderr == ""
+    json.loads(done.stdout)
+
+
+def test_sweep_trains_all_settings_in_one_run(result, call):
+    words = ["kd", "temperature=1,8", "alpha=0,1", "--teacher", "mlp-4", *SHORT]
+    found = result("sweep", *words)
+    assert [cell["knobs"] for cell in found["cells"]] == [
+        {"temperature": t, "alpha": a} for t in (1.0, 8.0) for a in (0.0, 1.0)
+    ]
+    assert all(set(cell["accuracy"]) == {"mean", "std", "n"} for cell in found["cells"])
+    code, out, _ = call("sweep", *words)
+    assert code == 0 and out.splitlines()[0].split() == ["temperature", "alpha", "accuracy", "%"]
+
+
+# ------------------------------------------------------------------------- replay and runs
+
+
+def test_replay_shows_what_happened_and_trains_nothing(call, result):
+    run = result("train", "scratch", "--events", "3", *SHORT)["runs"][0]
+    folder = Path(run["folder"])
+    lines = (folder / "events.jsonl").read_text()
+    for word in (run["name"], run["name"][:6], f"{run['name']}/1", str(folder)):
+        code, out, _ = call("replay", word, "--json")
+        assert code == 0 and out == lines
+    code, out, _ = call("replay", run["name"])
+    assert code == 0 and len(out.splitlines()) == 2 + len(lines.splitlines())
+    assert "done" in out
+
+
+def test_a_damaged_run_is_reported_and_set_aside(call, result, home):
+    run = result("train", "scratch", *SHORT)["runs"][0]
+    (Path(run["folder"]) / "events.jsonl").write_text("{")
+    code, out, err = call("replay", run["name"])
+    assert code == 2 and out == "" and "damaged" in err and "Traceback" not in err
+    assert list((home / "damaged").iterdir())
+
+
+def test_runs_are_listed_shown_and_removed(call, result):
+    run = result("train", "scratch", *SHORT)["runs"][0]
+    mine = f"{run['name']}/1"
+    listed = {one["run"]: one for one in result("runs", "list")["runs"]}
+    assert listed[mine]["status"] == "done" and listed[mine]["methods"] == ["scratch"]
+    assert any(one["shipped"] for one in listed.values())
+    shown = result("runs", "show", run["name"])["runs"][0]
+    assert shown["run"] == mine and len(shown["recipes"]) == 2
+    assert mine in call("runs", "list")[1] and "recipe" in call("runs", "show", mine)[1]
+    code, out, err = call("runs", "rm", mine)
+    assert (code, out) == (0, "") and f"removed {mine}" in err
+    assert not Path(run["folder"]).exists()
+
+
+def test_rm_removes_nothing_outside_its_home(call, tmp_path, result):
+    run = result("train", "scratch", *SHORT)["runs"][0]
+    elsewhere = tmp_path / "mine"
+    Path(run["folder"]).rename(elsewhere)
+    for word in (str(elsewhere), str(next(runs.SHIPPED.glob("*/1")))):
+        code, _, err = call("runs", "rm", word)
+        assert code == 2 and "not removed" in err and Path(word).exists()
