@@ -329,6 +329,8 @@ class Outputs:
 
     def rows(self, index: Tensor) -> Outputs:
         """Some samples: index (B,) or (n, B) into the first axis of outputs without a lead."""
+        if not self.features and not self.extra and index.ndim == 1:
+            return Outputs(self.logits.index_select(0, index))  # the usual case, twice as fast
         members = {k: v[:, index].movedim(0, -3) for k, v in self.extra.items() if k == "members"}
         rest = {k: v[index] for k, v in self.extra.items() if k != "members"}
         features = {name: value[index] for name, value in self.features.items()}

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import torch
@@ -146,7 +146,8 @@ class Transfer:
                 self.orders[i], self.epochs[i] = view[order], epoch
             pieces.append(self.orders[i][at * self.size : (at + 1) * self.size])
         rows = pieces[0] if self.shared else torch.stack(pieces)
-        return Batch(self.x[rows], rows, rows, epoch=epoch)
+        x = self.x.index_select(0, rows) if self.shared else self.x[rows]
+        return Batch(x, rows, rows, epoch=epoch)
 
 
 @dataclass
@@ -186,7 +187,7 @@ class Part:
             said = self.said.rows(rows)
             if stacked and rows.ndim == 1:
                 said = said.each(lambda value: value.unsqueeze(0))
-        shown = replace(batch, x=x, y=y, index=rows), said
+        shown = Batch(x, y, rows, batch.mask, batch.epoch), said
         if whole and self.live is None:  # the same every step: look it up once
             self._full = shown
         return shown

@@ -127,7 +127,7 @@ class _Distillation(torch.autograd.Function):
             weight = valid / valid.sum(-1, keepdim=True).clamp_min(1)
             index = y.clamp_min(0).expand(*lead, z.shape[-1]).unsqueeze(-2)
             chosen = log_q.gather(-2, index).squeeze(-2)
-            hard = (alpha - 1) * torch.where(valid, chosen * weight, 0.0).sum(-1)
+            hard = (alpha - 1) * (chosen * weight).sum(-1)
             off = log_q.exp_().scatter_add_(
                 -2, index, log_q.new_full((), -1.0).expand(index.shape)
             )
