@@ -1,0 +1,170 @@
+"""The README: its commands run, its Python runs, its tables are current, its figures are true."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from workbench import METHODS
+from workbench.__main__ import COMMANDS, main, methods_table, tree
+
+ROOT = Path(__file__).parent.parent
+TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+OPEN = "pip install -r requirements.txt && python app.py"
+TEST = "pip install -r requirements.txt -r tests/requirements.txt && python -m pytest"
+#: HTML comments around what is generated.
+MADE = {"methods": methods_table, "tree": lambda: f"```\n{tree()}\n```"}
+
+
+def front_matter():
+    """The Space's settings: plain `key: value` lines."""
+    head = re.match(r"---\n(.*?)\n---\n", TEXT, re.S)[1]
+    return {key: value.strip('"') for key, value in re.findall(r"^(\w+): (.+)$", head, re.M)}
+
+
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", TEXT, re.S)
+
+
+def comparisons():
+    """(the words of a compare command, the rows of the table above it) of each result."""
+    part = TEXT.split("## What we measured")[1].split("\n## ")[0]
+    found = re.findall(r"((?:\|.*\|\n)+)\n```bash\npython -m workbench (compare .*)\n```", part)
+    return [(shlex.split(command), rows(table)) for table, command in found]
+
+
+def rows(table):
+    """method -> what the other columns say, by heading."""
+    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()]
+    head, _, *body = lines
+    return {line[0].strip("`"): dict(zip(head, line, strict=True)) for line in body}
+
+
+def numbers(cell):
+    return [float(n) for n in re.findall(r"[+-]?\d+(?:\.\d+)?", cell.replace("−", "-"))]
+
+
+def test_the_two_commands_stand_there_alone():
+    lines = [line for block in blocks("bash") for line in block.splitlines()]
+    assert lines.count(OPEN) == 1 and lines.count(TEST) == 1
+    assert (ROOT / "app.py").exists() and (ROOT / "tests/requirements.txt").exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a bash script")
+def test_ci_runs_the_second_command(tmp_path):
+    script = (ROOT / ".ci/run").read_text()
+    assert os.access(ROOT / ".ci/run", os.X_OK) and "set -euo pipefail" in script
+    found = re.search(r"grep .*README\.md", script)[0]
+    line = subprocess.run(["bash", "-c", found], cwd=ROOT, capture_output=True, text=True).stdout
+    assert line.strip() == TEST
+    assert "python -m pytest" not in script.replace(found, ""), "written once, in the README"
+
+
+def test_front_matter_is_a_space_s():
+    found = front_matter()
+    assert found["sdk"] == "gradio" and found["app_file"] == "app.py"
+    assert found["license"] == "apache-2.0" and found["suggested_hardware"] == "cpu-basic"
+    assert found["python_version"] == "3.12" and len(found["short_description"]) <= 60
+    assert found["title"] and found["emoji"]
+    pinned = re.search(r"gradio>=([\d.]+),<(\d+)", (ROOT / "requirements.txt").read_text())
+    version = [int(part) for part in found["sdk_version"].split(".")]
+    assert [int(part) for part in pinned[1].split(".")] <= version < [int(pinned[2])]
+    assert "Apache License" in (ROOT / "LICENSE").read_text()
+
+
+def test_the_picture_is_there():
+    (picture,) = re.findall(r"!\[.+\]\((.+)\)", TEXT)
+    data = (ROOT / picture).read_bytes()
+    assert data.startswith(b"\x89PNG")
+    assert struct.unpack(">I", data[16:20])[0] >= 1000, "wide enough to read"
+
+
+def test_links_lead_somewhere():
+    for target in re.findall(r"\]\(([^)]+)\)", TEXT):
+        assert target.startswith("http") or (ROOT / target).exists(), target
+
+
+def test_the_python_runs_as_it_stands(capsys):
+    (program,) = blocks("python")
+    assert len(program.strip().splitlines()) <= 25
+    exec(compile(program, "README.md", "exec"), {"__name__": "readme"})
+    assert "text='BEATS'" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_what_is_generated_is_current(name):
+    found = re.search(rf"<!-- {name} -->\n(.*?)\n<!-- /{name} -->", TEXT, re.S)[1]
+    assert found == MADE[name](), f"paste the output of python -m workbench table {name}"
+
+
+def test_the_table_has_every_method():
+    table = methods_table()
+    assert all(f"| `{name}` | {kind.family()} |" in table for name, kind in METHODS.items())
+
+
+def test_the_tree_names_every_file_s_folder():
+    names = {line.split()[0] for line in tree().splitlines()}
+    for path in [*ROOT.glob("workbench/**/*.py"), *ROOT.glob("tests/**/*.py")]:
+        if "runs" in path.parts:
+            continue
+        assert f"{path.parent.name}/" in names, path
+        if path.parent.name == "workbench" and not path.name.startswith("_"):
+            assert path.name in names, path
+    assert all(
+        len(line.split()) > 1 for line in tree().splitlines() if line.strip().endswith(".py")
+    )
+
+
+def test_every_command_line_is_one(capsys):
+    """Names and flags exist; what would train is only read."""
+    lines = [line.split("#")[0] for block in blocks("bash") for line in block.splitlines()]
+    shown = [shlex.split(line)[3:] for line in lines if line.startswith("python -m workbench")]
+    assert {words[0] for words in shown} >= set(COMMANDS) - {"table"}
+    for command, *words in shown:
+        with pytest.raises(SystemExit) as end:  # --help ends it once all before it was read
+            main([command, *words, "--help"])
+        assert end.value.code == 0
+
+
+def test_platforms_that_nobody_ran_are_named():
+    part = TEXT.split("## Platforms")[1]
+    assert all(name in part for name in ("Linux", "macOS", "Windows", "MPS", "CUDA"))
+
+
+def test_the_results_say_what_they_need_to():
+    assert len(comparisons()) == 3
+    part = TEXT.split("## What we measured")[1]
+    assert "1000 labels" in part and "297 labelled validation" in part
+    for words, table in comparisons():
+        assert list(table) == [word for word in words if word.partition(":")[0] in METHODS]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("i", range(3))
+def test_each_figure_is_found_again_within_its_interval(i, home):
+    words, table = comparisons()[i]
+    done = subprocess.run(
+        [sys.executable, "-m", "workbench", *words, "--json"], cwd=ROOT, text=True,
+        env=os.environ | {"WORKBENCH_HOME": str(home)}, capture_output=True, check=True,
+    )  # fmt: skip
+    found = json.loads(done.stdout)
+    judged = [None, *found["differences"]]
+    for row, arm, difference in zip(table.values(), found["arms"], judged, strict=True):
+        mean, std = numbers(row["accuracy %"])
+        assert abs(100 * arm["accuracy"]["mean"] - mean) <= std
+        if difference is not None:
+            _, low, high = numbers(row["difference"])
+            assert low <= 100 * difference["mean"] <= high
+            assert difference["verdict"] == row["verdict"]
+        for heading in (name for name in row if name.startswith("recall")):
+            mean, std = numbers(row[heading])
+            recall = arm["recall"][int(heading.split()[2])]["mean"]
+            assert abs(100 * recall - mean) <= std
