@@ -122,7 +122,7 @@ def _judged(
     rates: Sequence[float | None],
 ) -> dict[str, Any]:
     """The comparison as plain data: arms, differences to the first, the last one's verdict."""
-    from workbench.evaluation import parameters, summary, verdicts
+    from workbench.evaluation import summary, verdicts
 
     arms, scores = [], {}
     for method, group, found, rate in zip(methods, groups, reports, rates, strict=True):
@@ -139,7 +139,7 @@ def _judged(
             | {
                 "recall": [summary([[r[k] for r in split] for split in recall]) for k in classes],
                 "cpu_seconds": round(sum(run.status.cpu_seconds for run in runs), 2),
-                "parameters": parameters(MODELS[group[0][0].student](group[0][0].data.shape, 10)),
+                "cost": _cost(group[0][0]),
                 "diverged": sum(len(run.events()[-1].diverged) for run in runs),
                 "runs": [run.name for run in runs],
             }
@@ -167,6 +167,16 @@ def _judged(
         "difference": {name: last[name] for name in ("mean", "low", "high")},
         "verdict": last["verdict"],
     }
+
+
+def _cost(recipe: Recipe) -> dict[str, int]:
+    """What the student costs to keep and to ask once: equal steps are not equal compute."""
+    from workbench.evaluation import flops, parameters, weight_bytes
+
+    made = MODELS[recipe.student](recipe.data.shape, recipe.data.classes)
+    one = torch.zeros(1, *recipe.data.shape)
+    size = {"parameters": parameters(made), "bytes": weight_bytes(made)}
+    return size | {"flops": flops(made, one)}
 
 
 def sweep(
