@@ -8,6 +8,7 @@ import torch
 from torch.testing import assert_close
 
 from workbench import METHODS, Batch, Outputs
+from workbench.base import BadInput
 from workbench.functional import (
     average,
     cross_entropy,
@@ -314,3 +315,10 @@ def test_an_unlabelled_image_is_left_out_of_smoothing():
     z, y = torch.randn(6, 10), torch.randint(0, 10, (6,))
     z, y = torch.cat([z, torch.randn(2, 10)]), torch.cat([y, torch.full((2,), -1)])
     assert_close(smoothing(z, y, 0.3), smoothing(z[:6], y[:6], 0.3))
+
+
+@pytest.mark.parametrize("heard", [None, Outputs(torch.zeros(4, 7))])
+def test_distillation_names_a_teacher_that_does_not_fit(heard):
+    student, batch = Outputs(torch.zeros(4, 10)), Batch(torch.zeros(4, 1), torch.zeros(4).long())
+    with pytest.raises(BadInput, match=r"KD: teacher's logits .*expected.*\(4, 10\)"):
+        METHODS["kd"]().loss(student, heard, batch, None)

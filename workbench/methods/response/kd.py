@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from workbench.base import Batch, Method, Outputs, knob
+from workbench.base import BadInput, Batch, Method, Outputs, knob
 from workbench.functional import distillation
 
 
@@ -49,7 +49,12 @@ class KD(Method):
         self, student: Outputs, teacher: Outputs | None, batch: Batch, adapter: nn.Module | None
     ) -> dict[str, Tensor]:
         """Softened divergence to the teacher, and cross-entropy with the labels."""
-        assert teacher is not None  # declared by `needs`
+        if teacher is None or teacher.logits.shape[-1] != student.logits.shape[-1]:
+            heard = None if teacher is None else tuple(teacher.logits.shape)
+            raise BadInput(
+                f"KD: teacher's logits {heard}: expected the classes of the student's, "
+                f"{tuple(student.logits.shape)}"
+            )
         soft, hard = distillation(
             student.logits, teacher.logits, batch.y, self.temperature, self.alpha
         )
