@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from workbench.base import BadInput, Batch, Copies, Method, Outputs, Trouble, unknown
 from workbench.engine import (
+    ONE_THREAD,
     Part,
     Stack,
     State,
@@ -170,7 +171,9 @@ def _state(
     )
     _set_up(one, part, recipe, where)
     read.train()
-    return State((recipe,), [one], recipe.steps, emits(recipe.steps, recipe.events))
+    threads = 1 if size < ONE_THREAD else None
+    when = emits(recipe.steps, recipe.events)
+    return State((recipe,), [one], recipe.steps, when, threads=threads)
 
 
 def _fits(student: Read, teacher: nn.Module | None, feed: Loaded) -> None:
