@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from workbench.adamw import StackedAdamW
 from workbench.base import BadInput, Batch, Copies, Method, Outputs, stack
 from workbench.events import Event, Row, finite
+from workbench.functional import mixture, soft_log_probs
 from workbench.models import MODELS
 from workbench.recipe import Recipe
 
@@ -675,5 +676,4 @@ def joined(said: Sequence[Outputs]) -> Outputs:
     if len(said) == 1:
         return said[0]
     members = torch.stack([one.logits for one in said])
-    mean = torch.logsumexp(torch.log_softmax(members, -1), 0) - math.log(len(said))
-    return Outputs(mean, extra={"members": members})
+    return Outputs(mixture(soft_log_probs(members)), extra={"members": members})
