@@ -344,6 +344,7 @@ class Batch:
     Shapes: `x` (B, …) shared by the stack or (n, B, …); `y` (B,) or (n, B), −1 = unlabelled;
     `index` like y: which sample of the data; `mask` like y: True where a token is valid.
     `progress` in [0, 1] runs over the whole training, `stage` names the method's current stage.
+    `targets` is what the method's `targets` gave for this batch, where that was worked out before.
     """
 
     x: Tensor
@@ -353,6 +354,7 @@ class Batch:
     epoch: int = 0
     progress: float = 0.0
     stage: str = ""
+    targets: tuple[Tensor, ...] = ()
 
 
 Build = Callable[[Callable[[], nn.Module]], nn.Module]
@@ -387,6 +389,16 @@ class Method(Knobbed):
     ) -> dict[str, Tensor]:
         """Named, weighted terms of the lead's shape."""
         raise NotImplementedError(f"{type(self).__name__} has no loss")
+
+    def targets(
+        self, like: Tensor, teacher: Outputs | None, batch: Batch
+    ) -> tuple[Tensor, ...]:
+        """What `loss` needs of teacher and labels alone; the engine asks for many steps at once.
+
+        Every tensor keeps the leading axes of `batch.y`, the first of which may be the steps.
+        `like` has the student's number of classes and kind of number. Nothing by default.
+        """
+        return ()
 
     def setup(
         self, student: Outputs, teacher: Outputs | None, sample: Batch, n: int, build: Build

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import torch
@@ -115,7 +115,12 @@ class Transfer:
 
     Students with the same transfer set share the batch (B, …); otherwise each has its own row
     of (n, B, …). The order depends on split and epoch only: seeds change the students alone.
+    Batches are drawn for a stretch of steps at once, so that what follows from them alone (a
+    softened teacher, shares of labels) is worked out once a stretch.
     """
+
+    #: At most so many steps, and numbers in their x, are drawn at once.
+    STEPS, ROOM = 16, 4_000_000
 
     def __init__(self, x: Tensor, views: Sequence[Tensor], split: int, batch_size: int) -> None:
         self.x, self.views, self.split = x, views, split
@@ -124,31 +129,43 @@ class Transfer:
         if any(len(v) != smallest for v in views) and self.size == smallest:
             raise BadInput("one stack: whole transfer sets of different sizes do not stack")
         self.whole = all(len(view) == self.size for view in views)
-        self.shared = len(views) == 1
         self.epochs = [-1] * len(views)
         self.orders = list(views)
-        self.index = torch.stack(list(views)) if self.whole else torch.empty(0)
-        self.full = self.x[self._rows()] if self.whole else x
-
-    def _rows(self) -> Tensor:
-        return self.index[0] if self.shared else self.index
+        each = len(views) * self.size * x[0].numel()
+        self.steps = 1 if self.whole else max(1, min(self.STEPS, self.ROOM // each))
+        self.first = -1
+        self.drawn = torch.empty(0)  # the rows of a stretch: (steps, B) or (steps, n, B)
+        self.batches: list[Batch] = []
+        self.at = 0  # where in the stretch the last batch lies
 
     def batch(self, step: int) -> Batch:
         """The batch of a step; labels are filled in by the stack's parts."""
-        if self.whole:
-            rows = self._rows()
-            return Batch(self.full, rows, rows, epoch=step)
+        first = 0 if self.whole else step - step % self.steps
+        if first != self.first:
+            self._draw(first)
+        self.at = 0 if self.whole else step - first
+        return self.batches[self.at]
+
+    def _draw(self, first: int) -> None:
+        drawn = [self._rows(first + i) for i in range(self.steps)]
+        self.drawn, self.first = torch.stack([rows for rows, _ in drawn]), first
+        x = self.x[self.drawn]
+        self.batches = [
+            Batch(shown, rows, rows, epoch=epoch)
+            for shown, (rows, epoch) in zip(x.unbind(), drawn, strict=True)
+        ]
+
+    def _rows(self, step: int) -> tuple[Tensor, int]:
+        """The rows that a step shows, (B,) or (n, B), and the epoch."""
         pieces, epoch = [], 0
         for i, view in enumerate(self.views):
             epoch, at = divmod(step, len(view) // self.size)
-            if epoch != self.epochs[i]:
+            if epoch != self.epochs[i] and not self.whole:
                 generator = torch.Generator().manual_seed(self.split * 1_000_003 + epoch)
                 order = torch.randperm(len(view), generator=generator).to(view.device)
                 self.orders[i], self.epochs[i] = view[order], epoch
             pieces.append(self.orders[i][at * self.size : (at + 1) * self.size])
-        rows = pieces[0] if self.shared else torch.stack(pieces)
-        x = self.x.index_select(0, rows) if self.shared else self.x[rows]
-        return Batch(x, rows, rows, epoch=epoch)
+        return (pieces[0] if len(pieces) == 1 else torch.stack(pieces)), epoch
 
 
 @dataclass
@@ -164,34 +181,51 @@ class Part:
     optimiser: TorchAdamW | None = None
     features: bool = False
     terms: dict[str, Tensor] = field(default_factory=dict)
-    _full: tuple[Batch, Outputs | None] | None = None
+    _drawn: Tensor | None = None  # the stretch of steps that `_shown` is about
+    _shown: list[tuple[Tensor, Outputs | None, tuple[Tensor, ...]]] = field(default_factory=list)
 
-    def show(self, batch: Batch, stacked: bool, whole: bool) -> tuple[Batch, Outputs | None]:
+    def show(
+        self, feed: Feed, batch: Batch, stacked: bool, like: Tensor, progress: float = 0.0
+    ) -> tuple[Batch, Outputs | None]:
         """The batch with this part's labels, and what its teacher says about it."""
-        if self._full is not None:
-            return self._full
-        rows, y = batch.index, batch.y
-        if self.y is not None and rows is not None:
-            rows = rows if rows.ndim == 1 else rows[self.where]
-            y = (
-                self.y[rows]
-                if self.y.ndim == 1
-                else self.y.gather(1, rows.expand(len(self.y), -1))
-            )
-        x = batch.x if batch.index is None or batch.index.ndim == 1 else batch.x[self.where]
-        said = None
+        stage, _ = stage_at(self.method, progress)
+        if self.y is None:  # no table of samples: batch by batch
+            y, said = batch.y, None if self.live is None else self.ask(batch.x, stacked)
+            if said is not None and type(self.method).transfer is not Method.transfer:
+                y = self.method.transfer(said, y)
+            return replace(batch, y=y, progress=progress, stage=stage), said
+        assert isinstance(feed, Transfer) and batch.index is not None
+        if feed.drawn is not self._drawn:
+            self._look_up(feed.drawn, stacked, like)
+        y, said, targets = self._shown[feed.at]
+        own = batch.index.ndim > 1
+        x, rows = (t[self.where] if own else t for t in (batch.x, batch.index))
         if self.live is not None:
             said = self.ask(x, stacked)
-            if rows is None and type(self.method).transfer is not Method.transfer:
-                y = self.method.transfer(said, y)  # no table of samples: batch by batch
-        elif self.said is not None and rows is not None:
-            said = self.said.rows(rows)
-            if stacked and rows.ndim == 1:
-                said = said.each(lambda value: value.unsqueeze(0))
-        shown = Batch(x, y, rows, batch.mask, batch.epoch), said
-        if whole and self.live is None:  # the same every step: look it up once
-            self._full = shown
-        return shown
+        return Batch(x, y, rows, batch.mask, batch.epoch, progress, stage, targets), said
+
+    def _look_up(self, drawn: Tensor, stacked: bool, like: Tensor) -> None:
+        """What labels, teacher and method have for a stretch of steps (S, B) or (S, n, B)."""
+        assert self.y is not None
+        rows = drawn if drawn.ndim == 2 else drawn[:, self.where]
+        if self.y.ndim == 1:
+            y = self.y[rows]
+        else:  # a row of labels for every student
+            each = torch.arange(len(self.y), device=rows.device).unsqueeze(-1)
+            y = self.y[each, rows if rows.ndim == 3 else rows.unsqueeze(1)]
+        said: Sequence[Outputs | None] = [None] * len(drawn)
+        targets: Sequence[tuple[Tensor, ...]] = [()] * len(drawn)
+        heard = None
+        if self.said is not None and self.live is None:
+            heard = self.said.rows(rows)
+            if stacked and rows.ndim == 2:
+                heard = heard.each(lambda value: value.unsqueeze(1))
+            said = [heard.students(i) for i in range(len(drawn))]
+        if self.live is None:
+            lead = y.unsqueeze(1) if stacked and y.ndim == 2 else y
+            found = self.method.targets(like, heard, Batch(like, lead))
+            targets = list(zip(*(each.unbind() for each in found), strict=True)) or targets
+        self._drawn, self._shown = drawn, list(zip(y.unbind(), said, targets, strict=True))
 
     def ask(self, x: Tensor, stacked: bool) -> Outputs:
         """What the live teacher says about x (B, …), or about each student's own (n, B, …)."""
@@ -220,6 +254,7 @@ class Stack:
     stacked: bool = True
     alive: Tensor | None = None
     seen: dict[str, Tensor] = field(default_factory=dict)  # part -> logits at the last event
+    ones: dict[torch.Size, Tensor] = field(default_factory=dict)  # where each gradient begins
 
     def learn(self, step: int, steps: int) -> None:
         """One optimiser step for every student that is still alive."""
@@ -229,27 +264,24 @@ class Stack:
         batch = self.feed.batch(step)
         features = any(part.features for part in self.parts)
         outputs = self.network(batch.x, features)
-        whole = getattr(self.feed, "whole", False)
-        total, losses, shown = 0.0, [], []
+        terms: list[Tensor] = []
+        shown = []
         each = outputs.split([part.where.stop - part.where.start for part in self.parts])
         for part, heard in zip(self.parts, each, strict=True):
-            mine, said = part.show(batch, self.stacked, whole)
-            stage, _ = stage_at(part.method, progress)
-            mine = Batch(mine.x, mine.y, mine.index, mine.mask, batch.epoch, progress, stage)
+            mine, said = part.show(self.feed, batch, self.stacked, heard.logits, progress)
             part.terms = part.method.loss(heard, said, mine, part.adapter)
-            first, *others = part.terms.values()
-            loss = sum(others, first)
-            losses.append(loss)
+            terms += part.terms.values()
             shown.append((heard, mine))
-            total += float(loss.detach().sum())
-        if self.alive is not None or not math.isfinite(total):
-            losses = [self._living(losses)]
-        self._step(losses, progress)
-        self._update(shown)
+        if self.alive is not None or not all(map(_finite, terms)):
+            terms = [self._living()]
+        self._step(terms, progress)
+        if any(part.adapter is not None for part in self.parts):
+            self._update(shown)
 
-    def _living(self, losses: Sequence[Tensor]) -> Tensor:
+    def _living(self) -> Tensor:
         """The loss of those whose loss is finite; the others are frozen for good."""
-        each = torch.cat([loss.reshape(-1) for loss in losses])
+        sums = [sum(others, first) for first, *others in (p.terms.values() for p in self.parts)]
+        each = torch.cat([loss.reshape(-1) for loss in sums])
         alive = torch.isfinite(each.detach())
         self.alive = alive if self.alive is None else alive & self.alive
         self._freeze(self.alive)
@@ -261,14 +293,14 @@ class Stack:
             if part.optimiser is not None:
                 part.optimiser.freeze(alive[part.where])
 
-    def _step(self, losses: Sequence[Tensor], progress: float) -> None:
+    def _step(self, terms: Sequence[Tensor], progress: float) -> None:
         factor = (1 + math.cos(math.pi * progress)) / 2 if self.cosine else 1.0
         adapters = [part.optimiser for part in self.parts if part.optimiser is not None]
         for optimiser in (self.optimiser, *adapters):
             optimiser.zero_grad()
-        learnt = [loss for loss in losses if loss.requires_grad]
-        if learnt:  # every student's loss counts once: the sum, without its bookkeeping
-            torch.autograd.backward(learnt, [torch.ones_like(loss) for loss in learnt])
+        learnt = [term for term in terms if term.requires_grad]
+        if learnt:  # every student's every term counts once: the sum, without its bookkeeping
+            torch.autograd.backward(learnt, [self._one(term) for term in learnt])
         learners = [stage_at(part.method, progress)[1] for part in self.parts]
         if any(len(part.method.stages) > 1 for part in self.parts):
             self._hold(learners)
@@ -276,6 +308,11 @@ class Stack:
         for part, who in zip(self.parts, learners, strict=True):
             if part.optimiser is not None and who != "student":
                 part.optimiser.step(factor)
+
+    def _one(self, term: Tensor) -> Tensor:
+        if term.shape not in self.ones:
+            self.ones[term.shape] = torch.ones_like(term, requires_grad=False)
+        return self.ones[term.shape]
 
     def _hold(self, learners: Sequence[str]) -> None:
         """Students whose method is in a stage that teaches the adapter alone keep still."""
@@ -345,6 +382,11 @@ class Stack:
 def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The tensors whose names begin with the prefix, without it."""
     return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
+
+def _finite(term: Tensor) -> bool:
+    numbers = term.tolist()  # one call, where a sum and its reading would be three
+    return math.isfinite(sum(numbers) if isinstance(numbers, list) else numbers)
 
 
 def stage_at(method: Method, progress: float) -> tuple[str, str]:
@@ -644,7 +686,7 @@ def _adapt(
         return
     batch = one.feed.batch(0)
     outputs = listen(one.network, batch.x, features=True)
-    mine, said = part.show(batch, one.stacked, whole=False)
+    mine, said = part.show(one.feed, batch, one.stacked, outputs.logits)
     seeds = [recipe.seed for recipe in recipes]
     part.adapter = part.method.setup(
         outputs.students(part.where) if one.stacked else outputs,

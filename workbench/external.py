@@ -197,8 +197,8 @@ def _set_up(one: Stack, part: Part, recipe: Recipe, device: torch.device) -> Non
     if type(part.method).setup is Method.setup:
         return
     batch = one.feed.batch(0)
-    mine, said = part.show(batch, False, False)
     heard = listen(one.network, batch.x, features=True)
+    mine, said = part.show(one.feed, batch, False, heard.logits)
     size = len(mine.y) * (_length(getattr(one.feed, "loader", ())) or 1)
     part.adapter = part.method.setup(
         heard, said, mine, size, lambda make: Copies(make, [recipe.seed], False)

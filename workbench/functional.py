@@ -7,7 +7,6 @@ before the classes (1 = the batch, 2 = the batch and its tokens) and over valid 
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -65,9 +64,8 @@ def cross_entropy(logits: Tensor, y: Tensor, axes: int = 1) -> Tensor:
 
     Shapes: logits (*lead, B, K), y (B,) or (*lead, B); result (*lead).
     """
-    if logits.ndim > 2 and axes == 1:  # a stack: one hand-written gradient for nine operations
-        found: Tensor = _Distillation.apply(logits, logits.detach(), y, 1.0, 0.0)[1]
-        return found
+    if logits.ndim > 2 and axes == 1:  # a stack: half the operations of what follows
+        return toward(logits, at_labels(y, logits))
     missed = miss(soft_log_probs(logits), y)
     over = tuple(range(-axes, 0))
     return missed.sum(over) / (y >= 0).sum(over).clamp_min(1)
@@ -82,72 +80,79 @@ def miss(log_probs: Tensor, y: Tensor) -> Tensor:
     return torch.where(y >= 0, -log_probs.gather(-1, rows).squeeze(-1), 0.0)
 
 
-def label_average(values: Tensor, y: Tensor, axes: int = 1) -> Tensor:
-    """The mean of values (*lead, B) over the labelled samples, 0 when there is none."""
-    return average(values, y >= 0, axes)
+def at_labels(y: Tensor, like: Tensor) -> Tensor:
+    """−1/n at each sample's label, n the number of labelled samples; 0 elsewhere.
+
+    Classes before samples, as a stack lies in memory. `like` gives K and the kind of number.
+
+    Shapes: y (*lead, B) with −1 = unlabelled, like (…, K); result (*lead, K, B).
+    """
+    valid = (y >= 0).to(like.dtype)
+    share = valid / -valid.sum(-1, keepdim=True).clamp_min(1)
+    found = share.new_zeros(*y.shape[:-1], like.shape[-1], y.shape[-1])
+    return found.scatter_(-2, y.clamp_min(0).unsqueeze(-2), share.unsqueeze(-2))
 
 
-def distillation(
-    z_s: Tensor, z_t: Tensor, y: Tensor, temperature: float | Tensor, alpha: float | Tensor
-) -> tuple[Tensor, Tensor]:
+def toward(logits: Tensor, weights: Tensor) -> Tensor:
+    r"""$\sum_{b,k} w_{kb}\,\log\sigma(z_b)_k$: with weights from `at_labels`, the cross-entropy.
+
+    Shapes: logits (*lead, B, K), weights (*lead, K, B) or broadcastable; result (*lead).
+    """
+    return (torch.log_softmax(logits.transpose(-1, -2), -2) * weights).sum((-1, -2))
+
+
+def soft_and_hard(
+    z_t: Tensor, y: Tensor, temperature: float | Tensor, alpha: float | Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """What `distillation` needs of teacher and labels alone: 1/T, log p and −weight · p.
+
+    The labels are a second teacher, at T = 1 and sure of itself; then both terms are one
+    formula, computed at once over an axis of 2. Where alpha is plainly 0 or 1 there is one term
+    and no such axis.
+
+    Shapes: z_t (*lead, B, K), y (B,) or (*lead, B), temperature and alpha numbers or (n,);
+    results (*lead, 2, 1, 1), (*lead, 2, K, B), (*lead, 2, K, B).
+    """
+    z, plain = z_t.detach().transpose(-1, -2), not isinstance(alpha, Tensor)
+
+    def wide(knob: float | Tensor) -> Tensor:
+        return torch.as_tensor(knob, dtype=z.dtype, device=z.device)[..., None, None]
+
+    found: list[list[Tensor]] = []
+    if not plain or alpha != 0:
+        log_p = torch.log_softmax(z * wide(1 / temperature), -2)
+        weight = log_p.exp() * wide(-alpha * temperature**2 / z.shape[-1])
+        found.append([wide(1 / temperature), log_p, weight])
+    if not plain or alpha != 1:
+        weight = at_labels(y, z_t) * wide(1 - alpha)
+        found.append([wide(1.0), torch.zeros_like(weight), weight])
+    if len(found) == 1:
+        inverse, log_p, weight = found[0]
+        return inverse.expand(*weight.shape[:-2], 1, 1), log_p, weight
+    full = torch.broadcast_shapes(*(weight.shape for *_, weight in found))
+    ends = (1, 1), full[-2:], full[-2:]
+    inverse, log_p, weight = (
+        torch.stack([row.expand(*full[:-2], *end) for row in rows], -3)
+        for rows, end in zip(zip(*found, strict=True), ends, strict=True)
+    )
+    return inverse, log_p, weight
+
+
+def distillation(z_s: Tensor, targets: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     r"""$\alpha T^2\,\mathrm{KL}(p\,\|\,q)$ and $(1-\alpha)\,\mathrm{CE}(y,\sigma(z_s))$.
 
-    With $p=\sigma(z_t/T)$, $q=\sigma(z_s/T)$: the numbers of `kl` and `cross_entropy`, with the
-    gradient written by hand,
-    $\alpha T(q-p)/B$ and $(1-\alpha)(\sigma(z_s)-\mathbb 1_y)/B$, because at the size of a
-    small student the bookkeeping of two dozen tiny operations costs more than the student. A
-    term of plain weight 0 is not computed. Not differentiable twice.
+    With $p=\sigma(z_t/T)$, $q=\sigma(z_s/T)$: the numbers of `kl` and `cross_entropy`, in a
+    third of the operations. At the size of a small student each operation costs as much as the
+    student, so weights are part of what `soft_and_hard` works out beforehand.
 
-    Shapes: z_s (*lead, B, K), z_t the same or broadcastable, y (B,) or (*lead, B), temperature
-    and alpha numbers or (*lead,); both terms (*lead).
+    Shapes: z_s (*lead, B, K), targets from `soft_and_hard`; one (*lead) for each term.
     """
-    return _Distillation.apply(z_s, z_t.detach(), y, temperature, alpha)
-
-
-class _Distillation(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        ctx: Any,
-        z_s: Tensor,
-        z_t: Tensor,
-        y: Tensor,
-        temperature: float | Tensor,
-        alpha: float | Tensor,
-    ) -> tuple[Tensor, Tensor]:
-        # Classes before samples from here on: (…, K, B) is how a stack lies in memory.
-        plain, lead = not isinstance(alpha, Tensor), z_s.shape[:-2]
-        z, t = z_s.transpose(-1, -2), per_student(temperature, z_s)
-        soft = hard = z.new_zeros(lead)
-        ctx.soft, ctx.hard = None, None
-        if not plain or alpha != 0:
-            log_p = torch.log_softmax(z_t.transpose(-1, -2) / t, -2)
-            log_q = torch.log_softmax(z / t, -2)
-            p, scale = log_p.exp(), alpha * temperature**2 / z.shape[-1]
-            soft = scale * (p * (log_p - log_q)).sum((-1, -2))
-            ctx.soft = (log_q.exp_().sub_(p), scale / temperature)
-        if not plain or alpha != 1:
-            log_q, valid = torch.log_softmax(z, -2), (y >= 0).to(z.dtype)
-            weight = valid / valid.sum(-1, keepdim=True).clamp_min(1)
-            index = y.clamp_min(0).expand(*lead, z.shape[-1]).unsqueeze(-2)
-            chosen = log_q.gather(-2, index).squeeze(-2)
-            hard = (alpha - 1) * (chosen * weight).sum(-1)
-            off = log_q.exp_().scatter_add_(
-                -2, index, log_q.new_full((), -1.0).expand(index.shape)
-            )
-            ctx.hard = (off.mul_(weight.unsqueeze(-2)), 1 - alpha)
-        return soft, hard
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        total = None
-        for kept, grad in zip((ctx.soft, ctx.hard), grads, strict=True):
-            if kept is not None:
-                gradient, scale = kept
-                part = gradient * (grad * scale)[..., None, None]
-                total = part if total is None else total.add_(part)
-        assert total is not None
-        return total.transpose(-1, -2), None, None, None, None
+    inverse, log_p, weight = targets
+    z = z_s.transpose(-1, -2)
+    both = weight.ndim > z.ndim
+    log_q = torch.log_softmax((z.unsqueeze(-3) if both else z) * inverse, -2)
+    terms = ((log_q - log_p) * weight).sum((-1, -2))
+    return terms.unbind(-1) if both else (terms,)
 
 
 def entropy(log_p: Tensor) -> Tensor:

@@ -68,13 +68,13 @@ class Dense(nn.Module):
 
     def forward(self, h: Tensor) -> Tensor:
         """h (D, B) shared or (*lead, D, B) to (*lead, outputs, B)."""
-        weight, bias = self.weight, self.bias.unsqueeze(-1)
+        weight, bias = self.weight, self.bias
         if weight.ndim == 2:
-            return torch.addmm(bias, weight, h)
+            return torch.addmm(bias.unsqueeze(-1), weight, h)
         if h.ndim == 2:
             n, outputs, inputs = weight.shape
             return torch.addmm(bias.view(-1, 1), weight.view(-1, inputs), h).view(n, outputs, -1)
-        return torch.baddbmm(bias, weight, h)
+        return torch.baddbmm(bias.unsqueeze(-1), weight, h)
 
 
 class Conv(nn.Module):

@@ -8,7 +8,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from workbench.base import Batch, Method, Outputs, knob
-from workbench.functional import label_average, miss, soft_log_probs
+from workbench.functional import at_labels, toward
 
 
 @dataclass(frozen=True)
@@ -36,12 +36,19 @@ class LabelSmoothing(Method):
         meaning="share of the target spread evenly over all classes",
     )
 
+    def targets(
+        self, like: Tensor, teacher: Outputs | None, batch: Batch
+    ) -> tuple[Tensor, ...]:
+        """Each label's share of the mean, and the same share of every class."""
+        at = at_labels(batch.y, like)
+        return at, at.sum(-2, keepdim=True).expand_as(at) / like.shape[-1]
+
     def loss(
         self, student: Outputs, teacher: Outputs | None, batch: Batch, adapter: nn.Module | None
     ) -> dict[str, Tensor]:
         """Cross-entropy with the label, and with the uniform distribution."""
-        log_p = soft_log_probs(student.logits)
+        label, every = batch.targets or self.targets(student.logits, teacher, batch)
         return {
-            "labels": (1 - self.epsilon) * label_average(miss(log_p, batch.y), batch.y),
-            "uniform": self.epsilon * label_average(-log_p.mean(-1), batch.y),
+            "labels": (1 - self.epsilon) * toward(student.logits, label),
+            "uniform": self.epsilon * toward(student.logits, every),
         }

@@ -8,7 +8,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from workbench.base import Batch, Method, Outputs
-from workbench.functional import cross_entropy
+from workbench.functional import at_labels, toward
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,15 @@ class Scratch(Method):
     paper: ClassVar[str] = "maximum likelihood; no paper needed"
     needs: ClassVar[frozenset[str]] = frozenset({"labels"})
 
+    def targets(
+        self, like: Tensor, teacher: Outputs | None, batch: Batch
+    ) -> tuple[Tensor, ...]:
+        """Each label's share of the mean."""
+        return (at_labels(batch.y, like),)
+
     def loss(
         self, student: Outputs, teacher: Outputs | None, batch: Batch, adapter: nn.Module | None
     ) -> dict[str, Tensor]:
         """Cross-entropy with the labels."""
-        return {"labels": cross_entropy(student.logits, batch.y)}
+        (weights,) = batch.targets or self.targets(student.logits, teacher, batch)
+        return {"labels": toward(student.logits, weights)}

@@ -8,7 +8,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from workbench.base import BadInput, Batch, Method, Outputs, knob
-from workbench.functional import distillation
+from workbench.functional import distillation, soft_and_hard
 
 
 @dataclass(frozen=True)
@@ -45,17 +45,26 @@ class KD(Method):
         meaning="0 = labels only, 1 = teacher only",
     )
 
+    def targets(
+        self, like: Tensor, teacher: Outputs | None, batch: Batch
+    ) -> tuple[Tensor, ...]:
+        """The softened teacher and the labels, each with its weight."""
+        if teacher is None or teacher.logits.shape[-1] != like.shape[-1]:
+            heard = None if teacher is None else tuple(teacher.logits.shape)
+            raise BadInput(
+                f"KD: teacher's logits {heard}: expected the classes of the student's, "
+                f"{tuple(like.shape)}"
+            )
+        return soft_and_hard(teacher.logits, batch.y, self.temperature, self.alpha)
+
     def loss(
         self, student: Outputs, teacher: Outputs | None, batch: Batch, adapter: nn.Module | None
     ) -> dict[str, Tensor]:
         """Softened divergence to the teacher, and cross-entropy with the labels."""
-        if teacher is None or teacher.logits.shape[-1] != student.logits.shape[-1]:
-            heard = None if teacher is None else tuple(teacher.logits.shape)
-            raise BadInput(
-                f"KD: teacher's logits {heard}: expected the classes of the student's, "
-                f"{tuple(student.logits.shape)}"
-            )
-        soft, hard = distillation(
-            student.logits, teacher.logits, batch.y, self.temperature, self.alpha
-        )
-        return {"teacher": soft, "labels": hard}
+        z = student.logits
+        terms = distillation(z, batch.targets or self.targets(z, teacher, batch))
+        if len(terms) == 2:
+            return {"teacher": terms[0], "labels": terms[1]}
+        none = z.new_zeros(z.shape[:-2])
+        return {"teacher": none if self.alpha == 0 else terms[0],
+                "labels": terms[0] if self.alpha == 0 else none}  # fmt: skip
