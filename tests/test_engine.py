@@ -374,9 +374,12 @@ def test_a_diverged_student_is_frozen_and_its_neighbours_are_not(batch_size):
     assert [e.diverged for e in healthy] == [()] * 5
     assert [e.diverged for e in events] == [(), (), (), (1,), (1,)]
     for i in (0, 2, 3, 4):
-        assert_same_weights(weights(one, i), weights(two, i))
+        # the optimiser's kernel cuts the stack elsewhere, so the last digit may differ
+        assert_same_weights(weights(one, i), weights(two, i), exact=False, atol=1e-6)
         for a, b in zip(healthy, events, strict=True):
-            assert all(a.terms[t][i] == b.terms[t][i] for t in a.terms)
+            for term in a.terms:
+                left, right = a.terms[term][i], b.terms[term][i]
+                assert left == right or left == pytest.approx(right, rel=1e-5, abs=1e-6)
             assert all(a.accuracy[p][i] == b.accuracy[p][i] for p in a.accuracy)
     for event in events[3:]:
         assert event.accuracy["test"][1] is None and event.accuracy["validation"][1] is None
@@ -412,8 +415,9 @@ def test_a_diverged_adapter_stops_learning_too():
     assert events[-1].diverged == (1,)
     mine, theirs = (s.stacks[0].parts[0].adapter for s in (two, one))
     for i in (0, 2):
-        assert_same_weights(mine.each[i].state_dict(), theirs.each[i].state_dict())
-        assert_same_weights(weights(two, i), weights(one, i))
+        pair = mine.each[i].state_dict(), theirs.each[i].state_dict()
+        assert_same_weights(*pair, exact=False, atol=1e-6)
+        assert_same_weights(weights(two, i), weights(one, i), exact=False, atol=1e-6)
     assert all(bool(torch.isfinite(p).all()) for p in mine.parameters())
 
 

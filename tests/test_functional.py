@@ -14,7 +14,6 @@ from workbench.functional import (
     cross_entropy,
     entropy,
     kl,
-    label_average,
     mixture,
     per_student,
     soft_log_probs,
@@ -184,10 +183,6 @@ def test_a_masked_kl_is_that_of_the_valid_tokens():
     assert_close(kl(p, q, one, axes=2), kl(p, q, mask, axes=2).expand(3))
 
 
-def test_label_average_counts_the_labelled():
-    assert label_average(torch.tensor([1.0, 2.0, 30.0]), torch.tensor([0, 4, -1])).item() == 1.5
-
-
 # ------------------------------------------------------------------------ hinton's theorems
 
 
@@ -266,7 +261,7 @@ def test_the_same_logits_have_nothing_to_learn():
     z = torch.randn(6, 10, requires_grad=True)
     soft = kd(z, z.detach().clone(), labels((6,)), alpha=1)["teacher"]
     (slope,) = torch.autograd.grad(soft, z)
-    assert soft.item() == 0 and bool((slope == 0).all())
+    assert soft.item() == 0 and slope.abs().max().item() < 1e-15
 
 
 # -------------------------------------------------------------------------- label smoothing

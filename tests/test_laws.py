@@ -122,7 +122,7 @@ CULPRITS = {
 
 
 def test_every_law_has_a_loss_that_breaks_it():
-    assert {law for law, _ in CULPRITS.values()} == set(LAWS)
+    assert {law for law, _ in CULPRITS.values()} == set(LAWS) - {"ahead"}
     for name, law in LAWS.items():
         assert law.name == name and law.sentence.endswith(".") and len(law.sentence) > 20
 
@@ -183,6 +183,25 @@ class Hint(Method):
 def test_methods_with_adapters_and_stages_are_checked_too():
     assert broken(Hint()) == {}
     assert "in stage 'labels'" in LAWS["gradient"].check(Hint())
+
+
+def test_a_method_that_forgets_the_steps_is_noticed():
+    """Its target is that of the mean teacher of all steps, not of each."""
+
+    @dataclass(frozen=True)
+    class Hasty(Method):
+        title: ClassVar[str] = "Hasty"
+        paper: ClassVar[str] = "none"
+
+        def targets(self, like, teacher, batch):
+            p = teacher.logits.detach().softmax(-1)
+            return (p.mean(0, keepdim=True).expand_as(p) if p.ndim > 3 else p,)
+
+        def loss(self, student, teacher, batch, adapter):
+            (p,) = batch.targets or self.targets(student.logits, teacher, batch)
+            return {"soft": -(p * soft_log_probs(student.logits)).sum((-1, -2))}
+
+    assert "ahead" in LAWS["ahead"].check(Hasty()) and set(broken(Hasty())) == {"ahead"}
 
 
 def test_an_adapter_that_is_written_is_noticed():

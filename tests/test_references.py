@@ -165,7 +165,7 @@ def test_what_it_remembers_continues_it():
         if step == 5:
             again.load_state_dict(network.state_dict())
             other = stacked(again, [0.1, 0.2], [0.0, 0.1])
-            other.remember({k: v.clone() for k, v in mine.memory().items()}, 5)
+            other.remember({k: v.clone() for k, v in mine.memory().items()})
         for optimiser, owner in [(mine, network)] + ([(other, again)] if step >= 5 else []):
             for p, g in zip(owner.parameters(), slopes(2, step), strict=True):
                 p.grad = g

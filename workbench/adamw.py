@@ -18,9 +18,9 @@ class _Alike:
     rate: float
     decay: float
     steps: Tensor
-    weights: Sequence[Tensor]
-    first: Sequence[Tensor]
-    second: Sequence[Tensor]
+    weights: list[Tensor]
+    first: list[Tensor]
+    second: list[Tensor]
 
 
 class StackedAdamW:
@@ -54,9 +54,7 @@ class StackedAdamW:
         device = self.parameters[0].device
         self.clocks = {k: torch.tensor(float(k), device=device) for k in set(self.steps)}
         places = range(len(self.rates))
-        for key, found in groupby(
-            places, lambda i: (self.alive[i], self.steps[i], self.rates[i])
-        ):
+        for key, found in groupby(places, lambda i: (self.alive[i], self.steps[i], self.rates[i])):
             alive, steps, (rate, decay) = key
             at = list(found)
             where = slice(at[0], at[-1] + 1)
@@ -112,7 +110,7 @@ class StackedAdamW:
             found |= {f"{name}{i}": moment for i, moment in enumerate(kind)}
         return found
 
-    def remember(self, memory: Mapping[str, Tensor], steps: int) -> None:
+    def remember(self, memory: Mapping[str, Tensor]) -> None:
         """The inverse of `memory`."""
         for name, kind in (("first", self.first), ("second", self.second)):
             for i, moment in enumerate(kind):

@@ -306,8 +306,8 @@ class Outputs:
         extra = {name: change(value) for name, value in self.extra.items()}
         return Outputs(change(self.logits), features, self.grids, extra)
 
-    def students(self, part: slice) -> Outputs:
-        """Some students of the stack: the slice `part` of the leading axis."""
+    def students(self, part: slice | int) -> Outputs:
+        """Some students of the stack, or one: `part` of the leading axis."""
         return self.each(lambda value: value[part])
 
     def split(self, sizes: Sequence[int]) -> list[Outputs]:
@@ -328,9 +328,9 @@ class Outputs:
         ]
 
     def rows(self, index: Tensor) -> Outputs:
-        """Some samples: index (B,) or (n, B) into the first axis of outputs without a lead."""
-        if not self.features and not self.extra and index.ndim == 1:
-            return Outputs(self.logits.index_select(0, index))  # the usual case, twice as fast
+        """Some samples: index (…, B) into the first axis of outputs without a lead."""
+        if not self.features and not self.extra:  # the usual case, twice as fast
+            return Outputs(self.logits.index_select(0, index.flatten()).unflatten(0, index.shape))
         members = {k: v[:, index].movedim(0, -3) for k, v in self.extra.items() if k == "members"}
         rest = {k: v[index] for k, v in self.extra.items() if k != "members"}
         features = {name: value[index] for name, value in self.features.items()}
@@ -390,9 +390,7 @@ class Method(Knobbed):
         """Named, weighted terms of the lead's shape."""
         raise NotImplementedError(f"{type(self).__name__} has no loss")
 
-    def targets(
-        self, like: Tensor, teacher: Outputs | None, batch: Batch
-    ) -> tuple[Tensor, ...]:
+    def targets(self, like: Tensor, teacher: Outputs | None, batch: Batch) -> tuple[Tensor, ...]:
         """What `loss` needs of teacher and labels alone; the engine asks for many steps at once.
 
         Every tensor keeps the leading axes of `batch.y`, the first of which may be the steps.

@@ -58,7 +58,7 @@ class Optimiser(Protocol):
     def step(self, factor: float = 1.0) -> None: ...
     def freeze(self, alive: Tensor) -> None: ...
     def memory(self) -> dict[str, Tensor]: ...
-    def remember(self, memory: Mapping[str, Tensor], steps: int) -> None: ...
+    def remember(self, memory: Mapping[str, Tensor]) -> None: ...
 
 
 class TorchAdamW:
@@ -92,7 +92,7 @@ class TorchAdamW:
         state = self.inner.state_dict()["state"]
         return {f"{i}.{k}": v for i, entry in state.items() for k, v in entry.items()}
 
-    def remember(self, memory: Mapping[str, Tensor], steps: int) -> None:
+    def remember(self, memory: Mapping[str, Tensor]) -> None:
         """The inverse of `memory`."""
         state: dict[int, dict[str, Tensor]] = {}
         for name, value in memory.items():
@@ -149,7 +149,8 @@ class Transfer:
     def _draw(self, first: int) -> None:
         drawn = [self._rows(first + i) for i in range(self.steps)]
         self.drawn, self.first = torch.stack([rows for rows, _ in drawn]), first
-        x = self.x[self.drawn]
+        # index_select is several times faster than advanced indexing, on a flat index only
+        x = self.x.index_select(0, self.drawn.flatten()).unflatten(0, self.drawn.shape)
         self.batches = [
             Batch(shown, rows, rows, epoch=epoch)
             for shown, (rows, epoch) in zip(x.unbind(), drawn, strict=True)
@@ -365,15 +366,15 @@ class Stack:
         return found
 
     @torch.no_grad()
-    def restore(self, tensors: Mapping[str, Tensor], step: int) -> None:
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """The inverse of `tensors`."""
         self.network.load_state_dict(under("network.", tensors))
-        self.optimiser.remember(under("optimiser.", tensors), step)
+        self.optimiser.remember(under("optimiser.", tensors))
         for j, part in enumerate(self.parts):
             if part.adapter is not None:
                 part.adapter.load_state_dict(under(f"adapter{j}.", tensors))
             if part.optimiser is not None:
-                part.optimiser.remember(under(f"memory{j}.", tensors), step)
+                part.optimiser.remember(under(f"memory{j}.", tensors))
         if "alive" in tensors:
             self.alive = tensors["alive"].to(torch.bool)
             self._freeze(self.alive)
@@ -421,7 +422,7 @@ class State:
     def restore(self, tensors: Mapping[str, Tensor], step: int) -> None:
         """Continue from a checkpoint taken after `step` steps."""
         for i, one in enumerate(self.stacks):
-            one.restore(under(f"{i}/", tensors), step)
+            one.restore(under(f"{i}/", tensors))
         self.step = step
 
     def network(self, i: int) -> nn.Module:

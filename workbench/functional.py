@@ -138,18 +138,20 @@ def soft_and_hard(
     return inverse, log_p, weight
 
 
-def distillation(z_s: Tensor, targets: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+def distillation(
+    z_s: Tensor, targets: tuple[Tensor, ...], both: bool = True
+) -> tuple[Tensor, ...]:
     r"""$\alpha T^2\,\mathrm{KL}(p\,\|\,q)$ and $(1-\alpha)\,\mathrm{CE}(y,\sigma(z_s))$.
 
     With $p=\sigma(z_t/T)$, $q=\sigma(z_s/T)$: the numbers of `kl` and `cross_entropy`, in a
     third of the operations. At the size of a small student each operation costs as much as the
     student, so weights are part of what `soft_and_hard` works out beforehand.
 
-    Shapes: z_s (*lead, B, K), targets from `soft_and_hard`; one (*lead) for each term.
+    Shapes: z_s (*lead, B, K), targets from `soft_and_hard`; one (*lead) for each term, of which
+    there are two unless alpha is plainly 0 or 1 (`both`).
     """
     inverse, log_p, weight = targets
     z = z_s.transpose(-1, -2)
-    both = weight.ndim > z.ndim
     log_q = torch.log_softmax((z.unsqueeze(-3) if both else z) * inverse, -2)
     terms = ((log_q - log_p) * weight).sum((-1, -2))
     return terms.unbind(-1) if both else (terms,)

@@ -276,12 +276,7 @@ def stacks(method: Method, stage: str) -> str | None:
 
 
 def _together(ones: list[Case], shared: bool) -> Case:
-    def joined(many: list[Outputs]) -> Outputs:
-        features = {k: torch.stack([s.features[k] for s in many]) for k in many[0].features}
-        extra = {k: torch.stack([s.extra[k] for s in many]) for k in many[0].extra}
-        return Outputs(torch.stack([s.logits for s in many]), features, many[0].grids, extra)
-
-    first, student = ones[0].batch, joined([one.student for one in ones])
+    first, student = ones[0].batch, _joined([one.student for one in ones])
     if shared:
         teacher = ones[0].teacher.each(lambda value: value.unsqueeze(0))
         return Case(student, teacher, first)
@@ -291,7 +286,38 @@ def _together(ones: list[Case], shared: bool) -> Case:
         y=torch.stack([one.batch.y for one in ones]),
         index=torch.stack([one.batch.index for one in ones if one.batch.index is not None]),
     )
-    return Case(student, joined([one.teacher for one in ones]), batch)
+    return Case(student, _joined([one.teacher for one in ones]), batch)
+
+
+def _joined(many: list[Outputs]) -> Outputs:
+    features = {k: torch.stack([s.features[k] for s in many]) for k in many[0].features}
+    extra = {k: torch.stack([s.extra[k] for s in many]) for k in many[0].extra}
+    return Outputs(torch.stack([s.logits for s in many]), features, many[0].grids, extra)
+
+
+@_law("ahead", "What it works out for many steps ahead gives each step the same loss.")
+def ahead(method: Method, stage: str) -> str | None:
+    """Two steps of a stack, its `targets` asked for together."""
+    seeds = (0, 1, 2) if method.stackable else (0,)
+    merged = stack(variants(method, len(seeds)), torch.zeros((), dtype=torch.float64))
+    for shared in (True, False):
+        steps = []
+        for step in (0, 10):
+            ones = [case(stage, seed=seed + step) for seed in seeds]
+            steps.append(_together(ones, shared) if method.stackable else ones[0])
+        adapter = steps[0].adapter(merged, seeds)
+        heard = _joined([one.teacher for one in steps]) if "teacher" in method.needs else None
+        first = steps[0].batch
+        y = torch.stack([one.batch.y for one in steps])
+        y = y.unsqueeze(1) if method.stackable and y.ndim == 2 else y
+        found = merged.targets(steps[0].student.logits, heard, dataclasses.replace(first, y=y))
+        for i, one in enumerate(steps):
+            batch = dataclasses.replace(one.batch, targets=tuple(each[i] for each in found))
+            told = Case(one.student, one.teacher, batch)
+            why = _same(one.terms(merged, adapter), told.terms(merged, adapter))
+            if why:
+                return f"step by step {why} ahead ({'one batch' if shared else 'own batches'})"
+    return None
 
 
 @_law("gradient", "The gradient reaches the student, and every weight that is learnt beside it.")

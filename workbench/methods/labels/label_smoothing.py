@@ -36,9 +36,7 @@ class LabelSmoothing(Method):
         meaning="share of the target spread evenly over all classes",
     )
 
-    def targets(
-        self, like: Tensor, teacher: Outputs | None, batch: Batch
-    ) -> tuple[Tensor, ...]:
+    def targets(self, like: Tensor, teacher: Outputs | None, batch: Batch) -> tuple[Tensor, ...]:
         """Each label's share of the mean, and the same share of every class."""
         at = at_labels(batch.y, like)
         return at, at.sum(-2, keepdim=True).expand_as(at) / like.shape[-1]

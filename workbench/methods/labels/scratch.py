@@ -26,9 +26,7 @@ class Scratch(Method):
     paper: ClassVar[str] = "maximum likelihood; no paper needed"
     needs: ClassVar[frozenset[str]] = frozenset({"labels"})
 
-    def targets(
-        self, like: Tensor, teacher: Outputs | None, batch: Batch
-    ) -> tuple[Tensor, ...]:
+    def targets(self, like: Tensor, teacher: Outputs | None, batch: Batch) -> tuple[Tensor, ...]:
         """Each label's share of the mean."""
         return (at_labels(batch.y, like),)
 

@@ -45,9 +45,7 @@ class KD(Method):
         meaning="0 = labels only, 1 = teacher only",
     )
 
-    def targets(
-        self, like: Tensor, teacher: Outputs | None, batch: Batch
-    ) -> tuple[Tensor, ...]:
+    def targets(self, like: Tensor, teacher: Outputs | None, batch: Batch) -> tuple[Tensor, ...]:
         """The softened teacher and the labels, each with its weight."""
         if teacher is None or teacher.logits.shape[-1] != like.shape[-1]:
             heard = None if teacher is None else tuple(teacher.logits.shape)
@@ -61,10 +59,10 @@ class KD(Method):
         self, student: Outputs, teacher: Outputs | None, batch: Batch, adapter: nn.Module | None
     ) -> dict[str, Tensor]:
         """Softened divergence to the teacher, and cross-entropy with the labels."""
-        z = student.logits
-        terms = distillation(z, batch.targets or self.targets(z, teacher, batch))
-        if len(terms) == 2:
-            return {"teacher": terms[0], "labels": terms[1]}
-        none = z.new_zeros(z.shape[:-2])
-        return {"teacher": none if self.alpha == 0 else terms[0],
-                "labels": terms[0] if self.alpha == 0 else none}  # fmt: skip
+        z, targets = student.logits, batch.targets
+        alone = not isinstance(self.alpha, Tensor) and self.alpha in (0, 1)
+        terms = distillation(z, targets or self.targets(z, teacher, batch), both=not alone)
+        if alone:
+            none = z.new_zeros(z.shape[:-2])
+            terms = (none, *terms) if self.alpha == 0 else (*terms, none)
+        return {"teacher": terms[0], "labels": terms[1]}
