@@ -317,3 +317,35 @@ def test_distillation_names_a_teacher_that_does_not_fit(heard):
     student, batch = Outputs(torch.zeros(4, 10)), Batch(torch.zeros(4, 1), torch.zeros(4).long())
     with pytest.raises(BadInput, match=r"KD: teacher's logits .*expected.*\(4, 10\)"):
         METHODS["kd"]().loss(student, heard, batch, None)
+
+
+GOOD = (Outputs(torch.zeros(4, 10)), Outputs(torch.zeros(4, 10)), torch.zeros(4).long())
+
+
+@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    [
+        (0, torch.zeros(4, 10), r"student is Tensor: expected Outputs\(logits\)"),
+        (0, Outputs(torch.zeros(10)), r"student.logits \(10,\) and batch.y \(4,\): expected"),
+        (2, None, "batch.y is NoneType: expected whole numbers"),
+        (2, torch.zeros(4), "batch.y is torch.float"),
+        (2, torch.zeros(1).long(), r".* and batch.y \(1,\): expected"),
+        (2, torch.full((4,), 10), "batch.y holds 10 to 10: expected -1 to 9 for 10 classes"),
+    ],
+)
+def test_a_loss_says_which_argument_is_at_fault(name, place, value, message):
+    given = list(GOOD)
+    given[place] = value
+    student, teacher, y = given
+    method = METHODS[name]()
+    with pytest.raises(BadInput, match=rf"{type(method).__name__}\.loss: {message}"):
+        method.loss(student, teacher, Batch(torch.zeros(4, 1), y), None)
+
+
+def test_a_loss_refuses_a_teacher_of_another_batch():
+    heard, batch = Outputs(torch.zeros(3, 10)), Batch(torch.zeros(4, 1), GOOD[2])
+    with pytest.raises(BadInput, match=r"teacher.logits \(3, 10\) beside .*the same samples"):
+        METHODS["kd"]().loss(GOOD[0], heard, batch, None)
+    with pytest.raises(BadInput, match="batch is tuple: expected Batch"):
+        METHODS["kd"]().loss(GOOD[0], GOOD[1], GOOD, None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 import importlib
 import math
 import numbers
@@ -379,6 +380,11 @@ class Method(Knobbed):
     #: law -> why this method is a declared exception from it
     exceptions: ClassVar[Mapping[str, str]] = {}
 
+    def __init_subclass__(cls, **more: Any) -> None:
+        super().__init_subclass__(**more)
+        if "loss" in vars(cls):
+            cls.loss = _explained(cls.loss)  # type: ignore[method-assign]
+
     @classmethod
     def family(cls) -> str:
         """The folder a method's file lies in."""
@@ -416,6 +422,63 @@ class Method(Knobbed):
     def transfer(self, teacher: Outputs, y: Tensor) -> Tensor:
         """The labels (n,) which the student is shown instead of the references y (n,)."""
         return y
+
+
+Loss = Callable[..., dict[str, Tensor]]
+
+
+def _explained(loss: Loss) -> Loss:
+    """A method's loss that says which of its arguments is at fault when it fails."""
+
+    @functools.wraps(loss)
+    def explained(
+        self: Method, student: Outputs, teacher: Outputs | None, batch: Batch, adapter: Any = None
+    ) -> dict[str, Tensor]:
+        try:
+            if batch.y.shape[-1] == student.logits.shape[-2]:  # else it might broadcast
+                return loss(self, student, teacher, batch, adapter)
+        except BadInput:
+            raise
+        except Exception:
+            why = _fault(self, student, teacher, batch)
+            if why is None:
+                raise
+            raise BadInput(f"{type(self).__name__}.loss: {why}") from None
+        raise BadInput(f"{type(self).__name__}.loss: {_fault(self, student, teacher, batch)}")
+
+    return explained
+
+
+def _fault(method: Method, student: object, teacher: object, batch: object) -> str | None:
+    """What is wrong with the arguments of a loss, or None if nothing is seen."""
+    wanted = [("student", student, Outputs), ("batch", batch, Batch)]
+    if "teacher" in method.needs or teacher is not None:
+        wanted.append(("teacher", teacher, Outputs))
+    for name, value, kind in wanted:
+        if not isinstance(value, kind):
+            how = "Outputs(logits)" if kind is Outputs else "Batch(x, y)"
+            return f"{name} is {type(value).__name__}: expected {how}"
+    assert isinstance(student, Outputs) and isinstance(batch, Batch)
+    z, y = student.logits, batch.y
+    if not isinstance(y, Tensor) or y.is_floating_point() or y.dtype == torch.bool:
+        kind_ = y.dtype if isinstance(y, Tensor) else type(y).__name__
+        return f"batch.y is {kind_}: expected whole numbers, a class each, -1 = unlabelled"
+    if z.ndim < 2 or y.ndim == 0 or y.shape[-1] != z.shape[-2]:
+        return (
+            f"student.logits {tuple(z.shape)} and batch.y {tuple(y.shape)}: "
+            "expected (…, B, K) and (…, B)"
+        )
+    if isinstance(teacher, Outputs) and teacher.logits.shape[-2:] != z.shape[-2:]:
+        return (
+            f"teacher.logits {tuple(teacher.logits.shape)} beside student.logits "
+            f"{tuple(z.shape)}: expected the same samples and classes"
+        )
+    if y.numel() and not -1 <= int(y.min()) <= int(y.max()) < z.shape[-1]:
+        return (
+            f"batch.y holds {int(y.min())} to {int(y.max())}: expected -1 to {z.shape[-1] - 1} "
+            f"for {z.shape[-1]} classes"
+        )
+    return None
 
 
 def stack(methods: Sequence[M], like: Tensor) -> M:
