@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -33,7 +33,7 @@ def distill(
     loader: Iterable[Any],
     method: str | Method = "kd",
     *,
-    epochs: int = 10,
+    epochs: int | None = None,
     steps: int | None = None,
     learning_rate: float = 1e-3,
     weight_decay: float = 0.01,
@@ -55,19 +55,15 @@ def distill(
     Shapes: the loader yields x (B, …) or (x, y) with y (B,) integers, −1 = unlabelled; both
     networks give logits (B, K), as a tensor or as an object's `.logits`. `layers` are pairs
     (student's, teacher's) of module names, read through hooks; maps (B, C, H, W) become
-    features (B, H·W, C). `knobs` are the method's: `temperature=4`. Every `Event` goes to
-    `listener`; with a `validation` loader it carries the student's accuracy.
+    features (B, H·W, C). `knobs` are the method's: `temperature=4`. The training takes `epochs`
+    (10) passes over the loader, or `steps` batches. Every `Event` goes to `listener`; with a
+    `validation` loader it carries the student's accuracy.
 
     Raises `BadInput` for a wrong name, value, shape or batch; `Trouble` when the loss becomes
     infinite.
     """
-    made = _method(method, knobs, layers)
-    length = _length(loader)
-    if length == 0:
-        raise BadInput("distill: the loader is empty")
-    total = steps if steps is not None else epochs * length if length is not None else None
-    if total is None:
-        raise BadInput("distill(steps=None): the loader has no length; say how many steps")
+    made = _method(method, knobs, _named(layers))
+    total = _steps(loader, epochs, steps)
     marked = (Recipe(EXTERNAL),) if "teacher" in made.needs else ()
     recipe = Recipe(
         EXTERNAL,
@@ -103,6 +99,37 @@ def distill(
             f"{last.step}; try a smaller learning rate"
         )
     return student
+
+
+def _named(layers: object) -> Sequence[tuple[str, str]]:
+    """The pairs of layer names, or `BadInput`."""
+    if isinstance(layers, (list, tuple)) and all(
+        isinstance(pair, (list, tuple)) and [type(name) for name in pair] == [str, str]
+        for pair in layers
+    ):
+        return layers
+    raise BadInput(f"distill(layers={layers!r}): expected pairs (student's, teacher's) of names")
+
+
+def _steps(loader: Iterable[Any], epochs: int | None, steps: int | None) -> int:
+    """How many batches are shown."""
+    try:
+        iter(loader)
+    except TypeError:
+        raise BadInput(
+            f"distill(loader={loader!r}): expected batches, such as a DataLoader of (x, y)"
+        ) from None
+    length = _length(loader)
+    if length == 0:
+        raise BadInput("distill: the loader is empty")
+    if steps is not None:
+        if epochs is not None:
+            raise BadInput(f"distill(epochs={epochs}, steps={steps}): expected one of the two")
+        return steps
+    if length is None:
+        raise BadInput("distill(steps=None): the loader has no length; say how many steps")
+    passes = replace(Recipe.knobs()["steps"], name="epochs", meaning="passes over the loader")
+    return int(passes.check("distill", 10 if epochs is None else epochs)) * length
 
 
 def _method(
@@ -170,6 +197,7 @@ def _state(
         device=where,
     )
     _set_up(one, part, recipe, where)
+    _labels_count(one, part)
     read.train()
     threads = 1 if size < ONE_THREAD else None
     when = emits(recipe.steps, recipe.events)
@@ -179,11 +207,11 @@ def _state(
 def _fits(student: Read, teacher: nn.Module | None, feed: Loaded) -> None:
     """`BadInput` unless both networks take the first batch and speak of the same classes."""
     x, y = feed.first
-    said = listen(student, x.to(feed.device)).logits
+    said = _asked("student", student, x.to(feed.device))
     if said.ndim != 2 or len(said) != len(x):
         raise BadInput(f"distill: student's logits {tuple(said.shape)}: expected ({len(x)}, K)")
     if teacher is not None:
-        theirs = listen(teacher, x.to(feed.device)).logits
+        theirs = _asked("teacher", teacher, x.to(feed.device))
         if theirs.shape != said.shape:
             raise BadInput(
                 f"distill: teacher's logits {tuple(theirs.shape)}, student's "
@@ -191,6 +219,39 @@ def _fits(student: Read, teacher: nn.Module | None, feed: Loaded) -> None:
             )
     if int(y.max()) >= said.shape[-1]:
         raise BadInput(f"distill: label {int(y.max())} for {said.shape[-1]} classes")
+
+
+def _asked(who: str, network: nn.Module, x: Tensor) -> Tensor:
+    """The logits for the first batch; `BadInput` if the network cannot take it."""
+    try:
+        return listen(network, x).logits
+    except (RuntimeError, TypeError, IndexError) as error:
+        why = " ".join(str(error).split())
+        raise BadInput(
+            f"distill: the {who} does not take the loader's x {tuple(x.shape)} {x.dtype}: {why}"
+        ) from error
+
+
+def _labels_count(one: Stack, part: Part) -> None:
+    """`BadInput` if the loader has no labels and the method would learn from them."""
+    feed = one.feed
+    if not isinstance(feed, Loaded) or feed.labelled:
+        return
+    batch = feed.batch(0)
+    heard = listen(one.network, batch.x, features=True)
+    mine, said = part.show(feed, batch, False, heard.logits)
+    if bool((mine.y >= 0).any()):  # the teacher labelled them
+        return
+    some = replace(mine, y=torch.zeros_like(mine.y))
+    loss = [
+        sum(part.method.loss(heard, said, shown, part.adapter).values(), torch.zeros(()))
+        for shown in (mine, some)
+    ]
+    if not torch.equal(*loss):
+        hint = "; say alpha=1" if "alpha" in part.method.knobs() else ""
+        raise BadInput(
+            f"distill: the loader gives x alone, and {part.method.key()} learns from labels{hint}"
+        )
 
 
 def _set_up(one: Stack, part: Part, recipe: Recipe, device: torch.device) -> None:
@@ -300,6 +361,7 @@ class Loaded:
         if first is None:
             raise BadInput("distill: the loader is empty")
         self.first = _pair(first)
+        self.labelled = isinstance(first, (tuple, list)) and len(first) == 2
         self.waiting: list[tuple[Tensor, Tensor]] = [self.first]
 
     def batch(self, step: int) -> Batch:
