@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import re
 
 import numpy as np
 import pytest
@@ -227,3 +228,10 @@ def test_summary_of_one_split_is_over_seeds():
 def test_summary_does_not_average_the_survivors(missing):
     assert summary([[1, missing], [2, 2]]) == {"mean": None, "std": None, "n": 2}
     assert summary([]) == {"mean": None, "std": None, "n": 0}
+
+
+def test_a_verdict_reads_as_a_sentence():
+    said = str(verdict([[0.9, 0.92, 0.91]], [[0.8, 0.81, 0.83]]))
+    assert re.fullmatch(r"BEATS: \+0\.0967 \(0\.0\d+ to 0\.1\d+; 95 %, 3 seeds\)", said)
+    assert str(verdict([[0.9]], [[0.8]])) == "INCONCLUSIVE: +0.1 (no interval from 1 seed)"
+    assert str(verdict([[None]], [[0.8]])) == "INCONCLUSIVE: a score is missing"

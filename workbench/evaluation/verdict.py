@@ -39,6 +39,18 @@ class Verdict:
     over: Over
     coverage: float
 
+    def __str__(self) -> str:
+        """Such as `BEATS: +0.104 (0.086 to 0.122; 95 %, 8 seeds)`."""
+        if self.mean is None:
+            return f"{self.text}: a score is missing"
+        pairs = f"{self.n} {self.over if self.n != 1 else self.over[:-1]}"
+        if self.low is None or self.high is None:
+            return f"{self.text}: {self.mean:+.3g} (no interval from {pairs})"
+        sure = f"{100 * self.coverage:.3g} %"
+        return (
+            f"{self.text}: {self.mean:+.3g} ({self.low:.3g} to {self.high:.3g}; {sure}, {pairs})"
+        )
+
 
 class Summary(TypedDict):
     """Mean, sample standard deviation and number of the splits (or seeds, if one split)."""
