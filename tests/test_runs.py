@@ -729,3 +729,9 @@ def test_a_run_can_be_stopped_while_its_teacher_is_made():
     assert list(run) == [] and run.status.status == "stopped"
     assert Run(teacher).status.status == "stopped"
     timer.join()
+
+
+@pytest.mark.parametrize("given", ["/tmp/run", Path("/tmp/run"), ["kd"]])
+def test_a_run_is_made_of_recipes(given):
+    with pytest.raises(BadInput, match=r"Run\(recipes=.*Run\.at\(folder\) opens a folder"):
+        Run(given)

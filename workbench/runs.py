@@ -28,7 +28,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -251,9 +251,15 @@ class Run:
         device: str = "auto",
         folder: Path | None = None,
     ) -> None:
-        self.recipes = (recipes,) if isinstance(recipes, Recipe) else tuple(recipes)
+        one = isinstance(recipes, (Recipe, str, Path))
+        self.recipes = (cast(Recipe, recipes),) if one else tuple(cast(Sequence[Recipe], recipes))
         if not self.recipes:
             raise BadInput("Run: needs at least one recipe, got none")
+        for each in self.recipes:
+            if not isinstance(each, Recipe):
+                raise BadInput(
+                    f"Run(recipes={recipes!r}): expected recipes; Run.at(folder) opens a folder"
+                )
         self.fresh, self.device = fresh, device
         self.name = digest(self.recipes)
         self._folder = folder
@@ -261,8 +267,9 @@ class Run:
         self._state: State | None = None
 
     @classmethod
-    def at(cls, folder: Path, device: str = "auto") -> Run:
+    def at(cls, folder: str | Path, device: str = "auto") -> Run:
         """The run of a take's folder."""
+        folder = Path(folder)
         try:
             found = json.loads((folder / "recipes.json").read_text())
             recipes = [Recipe.from_json(recipe) for recipe in found]
