@@ -32,7 +32,7 @@ from lab import (
     weights,
 )
 
-from workbench import MODELS, Recipe, train
+from workbench import MODELS, Recipe, engine, train
 from workbench.base import BadInput, Outputs
 from workbench.engine import begin, emits, joined, listen, pick_device
 from workbench.events import Event
@@ -690,3 +690,14 @@ def test_the_best_device_there_is_for_the_size(monkeypatch, cuda, mps, size, exp
 def test_an_unknown_device_is_refused():
     with pytest.raises(BadInput, match="'tpu' is not known: expected auto, cpu, cuda or mps"):
         pick_device("tpu")
+
+
+def test_terms_cut_from_one_tensor_give_the_gradient_of_their_sum():
+    """Parts that overlap, or leave something out, are not taken for the whole."""
+    z = torch.randn(3, 2, requires_grad=True)
+    base = z * 2
+    one, two = base.unbind(-1)
+    assert engine._roots({"a": one, "b": two})[0] is base
+    for terms in ({"a": one}, {"a": one, "b": one}, {"a": one, "b": two.clone()}):
+        found = engine._roots(terms)
+        assert all(a is b for a, b in zip(found, terms.values(), strict=True))

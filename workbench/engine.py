@@ -120,7 +120,7 @@ class Transfer:
     """
 
     #: At most so many steps, and numbers in their x, are drawn at once.
-    STEPS, ROOM = 16, 4_000_000
+    STEPS, ROOM = 64, 4_000_000
 
     def __init__(self, x: Tensor, views: Sequence[Tensor], split: int, batch_size: int) -> None:
         self.x, self.views, self.split = x, views, split
@@ -271,7 +271,7 @@ class Stack:
         for part, heard in zip(self.parts, each, strict=True):
             mine, said = part.show(self.feed, batch, self.stacked, heard.logits, progress)
             part.terms = part.method.loss(heard, said, mine, part.adapter)
-            terms += part.terms.values()
+            terms += _roots(part.terms)
             shown.append((heard, mine))
         if self.alive is not None or not all(map(_finite, terms)):
             terms = [self._living()]
@@ -385,9 +385,19 @@ def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
 
 
+def _roots(terms: Mapping[str, Tensor]) -> list[Tensor]:
+    """Where the gradient of all terms begins: at the one tensor that they are cut from, if so."""
+    found = list(terms.values())
+    base = found[0]._base if len(found) > 1 else None
+    if base is None or any(term._base is not base for term in found):
+        return found
+    apart = len({term.storage_offset() for term in found}) == len(found)
+    return [base] if apart and sum(term.numel() for term in found) == base.numel() else found
+
+
 def _finite(term: Tensor) -> bool:
-    numbers = term.tolist()  # one call, where a sum and its reading would be three
-    return math.isfinite(sum(numbers) if isinstance(numbers, list) else numbers)
+    numbers = term.flatten().tolist()  # where a sum and its reading would be three calls
+    return math.isfinite(sum(numbers))
 
 
 def stage_at(method: Method, progress: float) -> tuple[str, str]:
