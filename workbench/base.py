@@ -82,29 +82,20 @@ class Knob:
         try:
             return _CHECKS[self.kind](self, value)
         except (TypeError, ValueError, OverflowError):
-            shown = _shorten(value)
-            raise BadInput(
-                f"{owner}({self.name}={shown}): expected {self.expectation()} ({self.meaning})"
-            ) from None
+            raise self._refusal(owner, repr(value)) from None
 
     def parse(self, owner: str, text: str) -> Any:
-        """The value that a command line's text means."""
+        """The value that a command line's text means; an error shows it as it was typed."""
         try:
-            if self.kind == "float":
-                return self.check(owner, float(text))
-            if self.kind == "int":
-                return self.check(owner, int(text) if text.lstrip("+-").isdigit() else float(text))
-            if self.kind == "classes":
-                parts = [part for part in text.replace("+", ",").split(",") if part.strip()]
-                return self.check(owner, tuple(int(part) for part in parts))
-            if self.kind == "pairs":
-                pairs = [tuple(pair.split(":")) for pair in text.split("+") if pair]
-                return self.check(owner, tuple(pairs))
-        except BadInput:
-            raise
-        except ValueError:
-            return self.check(owner, text)
-        return self.check(owner, text)
+            return _CHECKS[self.kind](self, _read(self.kind, text))
+        except (TypeError, ValueError, OverflowError):
+            raise self._refusal(owner, text if text.strip() else repr(text)) from None
+
+    def _refusal(self, owner: str, shown: str) -> BadInput:
+        shown = shown if len(shown) <= 60 else shown[:57] + "…"
+        return BadInput(
+            f"{owner}({self.name}={shown}): expected {self.expectation()} ({self.meaning})"
+        )
 
     def describe(self) -> dict[str, Any]:
         """Plain data for `python -m workbench list --json`."""
@@ -124,9 +115,18 @@ def _plain(number: float | None) -> str:
     return "…" if number is None else f"{number:g}".replace("e+0", "e")
 
 
-def _shorten(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "…"
+def _read(kind: str, text: str) -> object:
+    """A text as a value of a knob's kind, not checked yet."""
+    if kind == "float":
+        return float(text)
+    if kind == "int":
+        return int(text) if text.lstrip("+-").isdigit() else float(text)
+    if kind == "classes":
+        parts = [part for part in text.replace("+", ",").split(",") if part.strip()]
+        return tuple(int(part) for part in parts)
+    if kind == "pairs":
+        return tuple(tuple(pair.split(":")) for pair in text.split("+") if pair)
+    return text
 
 
 def _number(knob: Knob, value: object) -> float:
