@@ -15,9 +15,10 @@ from app_server import ROOT, Server, free_port
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 
+from workbench import vision
 from workbench.base import BadInput
 from workbench.methods import METHODS
-from workbench.ui import _form, _visitor, pages, words
+from workbench.ui import _check, _form, _serve, _visitor, pages, words
 
 
 @pytest.fixture(scope="module")
@@ -144,6 +145,20 @@ def test_a_taken_port_is_one_sentence(server):
     assert done.stderr.count("\n") == 1 and f"--port {server.port + 1}" in done.stderr
 
 
+@pytest.mark.parametrize("port", ["abc", "70000", "-1", "0", "", "80.5", "²", "9" * 5000])
+def test_a_bad_port_is_one_sentence(port, capsys):
+    assert _serve.main(["--port", port]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "expected a whole number from 1 to 65535" in said
+    assert len(said) < 120
+
+
+def test_a_bad_port_is_named_by_where_it_came_from(monkeypatch, capsys):
+    monkeypatch.setenv("GRADIO_SERVER_PORT", "http")
+    assert _serve.main([]) == 2
+    assert capsys.readouterr().err.startswith("GRADIO_SERVER_PORT 'http'")
+
+
 def test_no_home_is_one_sentence(tmp_path):
     (tmp_path / "file").write_text("")
     env = os.environ | {"WORKBENCH_HOME": str(tmp_path / "file" / "home")}
@@ -160,6 +175,18 @@ def test_check_says_what_is_in_order(tmp_path):
     lines = done.stdout.splitlines()
     assert done.returncode == 0, done.stdout + done.stderr
     assert sum(line.startswith("ok ") for line in lines) == 9
+
+
+@pytest.mark.parametrize(("wrong", "said"), [(1, "1 of these is not"), (2, "2 of these are not")])
+def test_check_counts_what_is_amiss(wrong, said):
+    assert words.not_all(wrong).startswith(said)
+
+
+@pytest.mark.parametrize("kept", [[], [object()]])
+def test_check_says_that_torchvision_was_built_for_another_torch(kept, monkeypatch):
+    vision.torchvision()
+    monkeypatch.setattr(vision, "_kept", kept)
+    assert ("noticed and handled" in _check._torchvision()) == bool(kept)
 
 
 def test_help_needs_no_torch():

@@ -37,6 +37,12 @@ def torchvision() -> ModuleType:
     return found
 
 
+def bridged() -> bool:
+    """Whether it was built for another torch, so that its operators are declared here."""
+    torchvision()
+    return bool(_kept)
+
+
 def _declared() -> ModuleType:
     """Import it once more, with the missing operators declared."""
     import importlib

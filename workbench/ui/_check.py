@@ -48,7 +48,7 @@ def check(port: int) -> int:
             line, mark = f"{error}" if known else f"{type(error).__name__}: {error}", "BAD"
             wrong += 1
         print(f"{mark} {name:13}{line}", flush=True)
-    print(words.CHECKED if not wrong else words.NOT_ALL.format(wrong), flush=True)
+    print(words.CHECKED if not wrong else words.not_all(wrong), flush=True)
     return 1 if wrong else 0
 
 
@@ -69,10 +69,14 @@ def _gradio() -> str:
 
 
 def _torchvision() -> str:
-    from workbench.vision import torchvision
+    import torch
+
+    from workbench.vision import bridged, torchvision
 
     found = torchvision()
     importlib.import_module("torchvision.models")  # what is used of it
+    if bridged():
+        return words.BRIDGED.format(found.__version__, torch.__version__)
     return str(found.__version__)
 
 

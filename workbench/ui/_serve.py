@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import socket
 import sys
 from collections.abc import Sequence
@@ -19,7 +20,7 @@ _HERE = Path(__file__).parent
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """`python app.py`: 0 when all went well, 1 with one sentence on standard error."""
+    """`python app.py`: 0 when all went well, else one sentence: 2 for bad input, 1 for trouble."""
     given = _parser().parse_args(argv)
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     try:
@@ -35,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not isinstance(error, (BadInput, Trouble)):
             raise
         print(error, file=sys.stderr)
-        return 1
+        return 2 if isinstance(error, BadInput) else 1
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -51,11 +52,12 @@ def _parser() -> argparse.ArgumentParser:
 def _port(given: str | None) -> int:
     from workbench.base import BadInput
 
-    text = given or os.environ.get("GRADIO_SERVER_PORT") or str(PORT)
-    if not text.isdigit() or not 0 < int(text) < 65536:
+    source = "GRADIO_SERVER_PORT" if given is None else "--port"
+    text = (os.environ.get(source) or str(PORT)) if given is None else given
+    if not re.fullmatch("[0-9]{1,5}", text) or not 0 < int(text) < 65536:
         from workbench.ui import words
 
-        raise BadInput(words.bad_port(text))
+        raise BadInput(words.bad_port(source, text))
     return int(text)
 
 

@@ -353,10 +353,19 @@ def port_taken(port: int) -> str:
     )
 
 
-def bad_port(text: str) -> str:
+def bad_port(source: str, text: str) -> str:
     """A port that is none."""
-    return f"--port {text}: expected a whole number from 1 to 65535"
+    return f"{source} {text[:40]!r}: expected a whole number from 1 to 65535"
 
 
 CHECKED = "All is in order. Open the workbench with python app.py"
-NOT_ALL = "{} of these are not in order; each says what to do."
+
+
+def not_all(wrong: int) -> str:
+    """What the check ends with where something is amiss."""
+    if wrong == 1:
+        return "1 of these is not in order; its line says what to do."
+    return f"{wrong} of these are not in order; each line says what to do."
+
+
+BRIDGED = "{}, built for another torch than {}: noticed and handled, nothing to do"
