@@ -189,6 +189,7 @@ def test_bad_input_is_one_sentence_and_exit_code_2(words, call, home):
         (("comprae", "scratch"), ("'comprae'", "did you mean 'compare'")),
         (("train", "kd", "--steps", "1", "--steps", "2"), ("--steps", "given twice")),
         (("train", "kd:alpha=1,alpha=0"), ("alpha", "given twice")),
+        (("train", "scratch:temperature=3"), ("'temperature'", "Scratch has no knobs\n")),
         (("train", "kd:temperature=true"), ("KD(temperature=true): expected a value in",)),
         (("train", "kd:temperature=1e7"), ("KD(temperature=1e7): expected",)),
         (("train", "kd", "--images", ""), ("images=''): expected a whole number",)),

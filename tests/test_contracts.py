@@ -234,6 +234,14 @@ def test_a_bad_spec_is_refused_by_name(owner):
         assert getattr(of.parse(f"{name.replace('_', '-')}={value}"), name) == found.default
 
 
+def test_who_has_no_knobs_says_so():
+    for ask in (lambda: METHODS["scratch"](t=1), lambda: METHODS["scratch"].parse("t=1")):
+        with pytest.raises(
+            BadInput, match="^Scratch: knob 't' is not known: Scratch has no knobs"
+        ):
+            ask()
+
+
 def made_text(found):
     """How a knob's default is written on the command line."""
     default = found.default

@@ -208,7 +208,7 @@ class Knobbed:
         names = [f.name for f in dataclasses.fields(cast(Any, cls)) if f.init]
         for name in values:
             if name not in names:
-                raise unknown(f"{cls.__name__}: knob", name, names)
+                raise cls._stranger(name, names)
             if name in names[: len(args)]:
                 raise BadInput(f"{cls.__name__}({name}=…): given twice, expected once")
         if len(args) > len(names):
@@ -245,6 +245,13 @@ class Knobbed:
         return {k: _listed(v) if isinstance(v, tuple) else v for k, v in different.items()}
 
     @classmethod
+    def _stranger(cls, name: str, known: Sequence[str]) -> NoSuchName:
+        kind = f"{cls.__name__}: knob"
+        if not known:  # a list of nothing would end in the middle of the sentence
+            return NoSuchName(f"{kind} {name!r} is not known: {cls.__name__} has no knobs")
+        return unknown(kind, name, known)
+
+    @classmethod
     def key(cls) -> str:
         """The name in the registry: the file's, with - for _."""
         return cls.__module__.rsplit(".", 1)[-1].replace("_", "-")
@@ -264,7 +271,7 @@ class Knobbed:
             if not equals:
                 raise BadInput(f"{cls.__name__}: {part!r} is not name=value")
             if name not in knobs:
-                raise unknown(f"{cls.__name__}: knob", name, list(knobs))
+                raise cls._stranger(name, list(knobs))
             if name in given:
                 raise BadInput(f"{cls.__name__}({name}=…): given twice, expected once")
             given[name] = knobs[name].parse(cls.__name__, value.strip())
