@@ -219,7 +219,11 @@ def test_spec_and_parse_are_inverse(owner):
 @owners
 def test_a_bad_spec_is_refused_by_name(owner):
     of = KNOBBED[owner]
-    for text, said in (("nonsense=1", "is not known"), ("nonsense", "is not name=value")):
+    for text, said in (
+        ("nonsense=1", "is not known"),
+        ("nonsense", "is not name=value"),
+        (",", "has a comma"),
+    ):
         with pytest.raises(BadInput, match=said):
             of.parse(text)
     for name, found in of.knobs().items():

@@ -221,10 +221,14 @@ def _data(args: argparse.Namespace) -> Data:
 
 
 def _method(spec: str) -> Method:
+    from workbench.base import BadInput
     from workbench.methods import METHODS
 
-    name, _, rest = spec.partition(":")
-    return METHODS[name].parse(rest)
+    name, colon, rest = spec.partition(":")
+    kind = METHODS[name]
+    if colon and not rest.strip():
+        raise BadInput(f"{spec!r}: expected name=value after the colon, or no colon")
+    return kind.parse(rest)
 
 
 def _known(args: argparse.Namespace) -> None:

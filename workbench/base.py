@@ -265,9 +265,13 @@ class Knobbed:
     def parse(cls, text: str) -> Self:
         """The inverse of `spec` for what follows the colon: `temperature=8,alpha=1`."""
         knobs, given = cls.knobs(), {}
-        for part in filter(None, text.split(",")):
+        for part in text.split(",") if text else ():
             name, equals, value = part.partition("=")
             name = name.strip().replace("-", "_")
+            if not part.strip():
+                raise BadInput(
+                    f"{cls.__name__}: {text!r} has a comma with no name=value beside it"
+                )
             if not equals:
                 raise BadInput(f"{cls.__name__}: {part!r} is not name=value")
             if name not in knobs:
