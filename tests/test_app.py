@@ -46,6 +46,11 @@ def test_only_named_calls_are_public(client):
     named = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
     assert set(named) == {"/recipes", "/train", "/status", "/compare", "/shipped"}
     assert all(call["description"] for call in named.values())
+    for call in named.values():
+        for value in call["parameters"] + call["returns"]:
+            assert (
+                "Any" not in value["python_type"]["type"] and value["python_type"]["description"]
+            )
 
 
 def test_recipes_lists_every_method_and_knob(client):
@@ -67,6 +72,17 @@ def test_a_run_trains_and_is_compared(client):
     assert judged["verdict"] in ("BEATS", "LOSES", "INCONCLUSIVE")
 
 
+def test_a_methods_knobs_may_stand_among_the_others(client):
+    run = client.predict("kd", {"temperature": 2, "steps": 20}, 50, 1, api_name="/train")
+    recipe = finished(client, run)["recipe"]
+    assert recipe["method"] == {"name": "kd", "temperature": 2} and recipe["steps"] == 20
+
+
+def test_no_knob_has_two_meanings():
+    for method in METHODS.values():
+        assert not method.knobs().keys() & _form.common().keys()
+
+
 def test_shipped_runs_show_the_first_act(client):
     judged = client.predict(*client.predict(api_name="/shipped"), api_name="/compare")
     assert judged["verdict"] == "BEATS" and judged["difference"]["low"] > 0.05
@@ -77,7 +93,13 @@ BAD = [
     (("kd", {"learning_rate": "0.01"}, 50, 2), "Learning rate"),
     (("kd", {"learning_rate": 11}, 50, 2), "Learning rate"),
     (("kd", {"steps": 1.5}, 50, 2), "Steps"),
-    (("kd", {"colour": 1}, 50, 2), "colour"),
+    (
+        ("kd", {"colour": 1}, 50, 2),
+        "'colour' is not known: kd has temperature, alpha; all methods",
+    ),
+    (("scratch", {"temperature": 1}, 50, 2), "scratch has none of its own"),
+    (("kd:temperature=2", {"temperature": 3}, 50, 2), "twice"),
+    (("kd", {"temperature": "8"}, 50, 2), "Temperature goes from"),
     (("kd", {"left_out": list(range(9))}, 50, 2), "two classes"),
     (("kd", {"left_out": [1] * 100_000}, 50, 2), "Left out"),
     (("kd", {"left_out": "123"}, 50, 2), "Left out"),

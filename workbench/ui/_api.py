@@ -1,14 +1,15 @@
 """What a script may ask the app: a few named calls, each checked as strictly as the page."""
 
-from __future__ import annotations
-
 import re
 import secrets
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypedDict, cast
 
 import gradio as gr
+from gradio.components.api_component import Api
 from gradio.events import api
+from gradio.utils import get_function_description
 
 from workbench import jobs, runs
 from workbench.base import BadInput, Trouble
@@ -21,6 +22,80 @@ from workbench.ui._visitor import name_of
 
 LONGEST = 20_000
 _watcher = secrets.token_hex(16)
+
+
+# What the calls take and give. Gradio reads the types off the functions, for `view_api` and its
+# page about the API; that is why this file does not postpone its annotations.
+
+Value = int | float | str | list[int] | list[list[str]]
+Plain = Value | bool | None
+Written = Plain | dict[str, Plain]
+
+
+class KnobInfo(TypedDict):
+    """A knob: kind, default, accepted range, slider, choices, scale and meaning."""
+
+    kind: str
+    default: Plain
+    low: float | None
+    high: float | None
+    slider: list[float] | None
+    choices: list[str] | None
+    scale: str
+    meaning: str
+
+
+class MethodInfo(TypedDict):
+    """A method: what it is called, its paper, its own knobs."""
+
+    title: str
+    paper: str
+    knobs: dict[str, KnobInfo]
+
+
+class Known(TypedDict):
+    """Every method, and the knobs that all of them share."""
+
+    methods: dict[str, MethodInfo]
+    knobs: dict[str, KnobInfo]
+
+
+class Accuracy(TypedDict):
+    """The share right on test: mean and sample standard deviation over n students."""
+
+    mean: float
+    std: float
+    n: int
+
+
+class Progress(TypedDict):
+    """How far a run is."""
+
+    run: str
+    status: Literal["queued", "running", "stopped", "done", "failed"]
+    step: int
+    steps: int
+    ahead: int | None
+    reason: str
+    accuracy: Accuracy | None
+    recipe: dict[str, Written | list[dict[str, Written]]]
+
+
+class Interval(TypedDict):
+    """A mean difference as a share, and its 95 % interval."""
+
+    mean: float | None
+    low: float | None
+    high: float | None
+
+
+class Judged(TypedDict):
+    """One run against another."""
+
+    difference: Interval
+    pairs: int
+    over: Literal["splits", "seeds"]
+    verdict: Literal["BEATS", "LOSES", "INCONCLUSIVE"]
 
 
 def _refused(error: Exception) -> gr.Error:
@@ -37,9 +112,13 @@ def _folder(run: object) -> Path:
     raise BadInput(f"run: {run} is not known here; it may have been removed")
 
 
-def recipes() -> dict[str, Any]:
-    """Every method with its knobs, and the knobs that all share: kind, default and range."""
-    return {
+def recipes() -> Known:
+    """Every method with its knobs, and the knobs that all share.
+
+    Returns:
+        kind, default, range and meaning of every knob
+    """
+    known = {
         "methods": {
             key: {
                 "title": method.title,
@@ -50,28 +129,40 @@ def recipes() -> dict[str, Any]:
         },
         "knobs": {name: knob.describe() for name, knob in _form.common().items()},
     }
+    return cast(Known, known)
 
 
 def train(
-    method: str = "kd", knobs: dict[str, Any] | None = None, images: int = 50, seeds: int = 12
+    method: str = "kd", knobs: dict[str, Value] | None = None, images: int = 50, seeds: int = 12
 ) -> str:
     """Train students and give back the run's id; ask `status` about it.
 
-    `method` may be a specification such as "kd:temperature=8,alpha=1". `knobs` are any of those
-    that `recipes` lists, for example {"learning_rate": 0.03, "student": "mlp-8"}.
+    Args:
+        method: a name that `recipes` lists, or with its knobs such as "kd:temperature=8,alpha=1"
+        knobs: the method's own or any that all share, such as {"temperature": 8, "steps": 600}
+        images: how many of the 1000 training images the student sees
+        seeds: how many students are trained, each from its own start, 1 to 24
+
+    Returns:
+        the run's id, such as 0123456789abcdef/1
     """
     try:
         if not isinstance(method, str) or len(method) > LONGEST:
             raise BadInput("method: expected a name such as kd:temperature=8")
         if knobs is not None and (not isinstance(knobs, dict) or len(knobs) > 50):
             raise BadInput("knobs: expected an object with at most 50 names")
-        key, _, own = method.partition(":")
-        given: dict[str, Any] = dict(knobs or {})
-        for name in ("images", "seeds", "method", "knobs"):
-            if name in given:
+        key, _, written = method.partition(":")
+        kind = METHODS[key]
+        own = kind.parse(written).values()
+        named = {part.partition("=")[0].strip().replace("-", "_") for part in written.split(",")}
+        shared: dict[str, Any] = {}
+        for name, value in (knobs or {}).items():
+            if name in {"images", "seeds", "method", "knobs"} | (named & own.keys()):
                 raise BadInput(f"knobs({name}=…): given twice, expected once")
-        made_of = METHODS[key].parse(own).values()
-        found = given | {"method": key, "knobs": made_of, "images": images, "seeds": seeds}
+            if name not in own and name not in _form.common():
+                raise BadInput(words.stranger(name, key, list(own), list(_form.common())))
+            (own if name in own else shared)[name] = value
+        found = shared | {"method": key, "knobs": own, "images": images, "seeds": seeds}
         made = _form.setup(found, text=False)
         folder = _desk.pool().submit(made.recipes, _watcher, seconds=0.0)
         return f"{folder.parent.name}/{folder.name}"
@@ -79,15 +170,22 @@ def train(
         raise _refused(error) from None
 
 
-def status(run: str) -> dict[str, Any]:
-    """How far a run is: status, step, steps, accuracy (mean, std, n) and its recipe."""
+def status(run: str) -> Progress:
+    """How far a run is. Ask at least every 20 seconds: a training that nobody follows stops.
+
+    Args:
+        run: the id that `train` or `shipped` gave
+
+    Returns:
+        its state, step, accuracy on test and recipe
+    """
     try:
         folder = _folder(run)
         found, one = take(folder), take(folder).status()
         if one.status in ("queued", "running"):
             jobs.follow(folder, _watcher)  # who asks is a follower: unasked runs are stopped
         ahead, events = _desk.pool().ahead(folder), found.events()
-        return {
+        progress = {
             "run": run,
             "status": one.status,
             "step": events[-1].step if events else 0,
@@ -97,17 +195,26 @@ def status(run: str) -> dict[str, Any]:
             "accuracy": _summary(events[-1].accuracy.get("test", ()) if events else ()),
             "recipe": found.recipe.to_json(),
         }
+        return cast(Progress, progress)
     except (BadInput, Trouble) as error:
         raise _refused(error) from None
 
 
-def _summary(row: Any) -> dict[str, float | int] | None:
+def _summary(row: Iterable[float | None]) -> Accuracy | None:
     found = mean_sd(row)
     return None if found is None else {"mean": found[0], "std": found[1], "n": found[2]}
 
 
-def compare(baseline: str, run: str) -> dict[str, Any]:
-    """Two finished runs, paired by seed: mean difference, 95 % interval, verdict."""
+def compare(baseline: str, run: str) -> Judged:
+    """Whether one finished run is better than another, paired by seed.
+
+    Args:
+        baseline: the id of the run to compare with
+        run: the id of the run to judge
+
+    Returns:
+        the mean difference as a share, its 95 % interval and the verdict
+    """
     try:
         rows = []
         for one in (baseline, run):
@@ -128,7 +235,11 @@ def compare(baseline: str, run: str) -> dict[str, Any]:
 
 
 def shipped() -> list[str]:
-    """The ids of the runs that come with the workbench, labels only first."""
+    """The ids of the runs that come with the workbench.
+
+    Returns:
+        ids, labels only first
+    """
     from workbench import assets
     from workbench.recipe import digest
 
@@ -138,6 +249,13 @@ def shipped() -> list[str]:
 
 
 def expose() -> None:
-    """Declare the calls inside a Blocks context."""
+    """Declare the calls inside a Blocks context, each value with what its docstring says of it."""
+    page = gr.context.Context.root_block
+    assert page is not None
     for call in (recipes, train, status, compare, shipped):
-        api(call, api_name=call.__name__, concurrency_limit=None)
+        made = api(call, api_name=call.__name__, concurrency_limit=None)
+        _, takes, gives = get_function_description(call)
+        for name, texts in (("inputs", takes.values()), ("outputs", gives)):
+            for box, text in zip(made[name], texts, strict=True):
+                info = cast(Api, page.blocks[box])._api_info
+                info |= {"description": text, "additional_description": text}

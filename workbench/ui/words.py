@@ -114,6 +114,12 @@ def allowed(knob: Knob, raw: object) -> str:
     return f"{knob.title} goes from {low} to {high}{whole}; {shown} does not fit."
 
 
+def stranger(name: object, method: str, own: Sequence[str], shared: Sequence[str]) -> str:
+    """A knob that neither the method nor all methods have."""
+    has = f"{method} has {', '.join(own)}; " if own else f"{method} has none of its own; "
+    return f"knob {str(name)[:40]!r} is not known: {has}all methods have {', '.join(shared)}"
+
+
 def sentence(error: Exception) -> str:
     """What a visitor reads of an error: its message without the names of Python."""
     text = str(error).strip() or type(error).__name__
