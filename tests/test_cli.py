@@ -245,6 +245,25 @@ def test_train_without_json_is_a_table(call):
     assert code == 0 and "label-smoothing:epsilon=0.2" in out and "±" in out and "\x1b" not in out
 
 
+def test_an_arm_is_called_by_every_knob_that_was_typed(call, result):
+    """Although a knob at its default is no part of the recipe: the run has the same name."""
+    spec, words = "kd:temperature=4,alpha=1", ["--teacher", "mlp-4", *SHORT]
+    out = call("train", "kd:alpha=1,temperature=4.0", "kd", *words)[1]
+    assert [line.split()[0] for line in out.splitlines()[1:3]] == [spec, "kd"]
+    typed, short = (result("train", one, *words) for one in (spec, "kd:alpha=1"))
+    assert typed == short
+    assert typed["runs"][0]["arms"][0]["knobs"] == {"temperature": 4.0, "alpha": 1.0}
+    out = call("compare", spec, "kd", *TWO[2:], "--learning-rate", "0.01")[1]
+    assert out.splitlines()[1].startswith(f"{spec} ") and spec in out.split("\n\n")[1]
+
+
+def test_a_named_recipe_shows_its_arms(call):
+    out = call("train", "first-act")[1]
+    assert [line.split()[0] for line in out.splitlines()[1:3]] == [
+        "scratch", "kd:temperature=8,alpha=1"
+    ]  # fmt: skip
+
+
 def test_every_knob_of_recipe_and_data_is_a_flag(result):
     words = ["--split", "1", "--images", "30", "--labelled", "25", "--left-out", "3,5",
              "--label-noise", "0.1", "--seed", "4", "--learning-rate", "0.02", "--weight-decay",

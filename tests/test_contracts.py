@@ -214,6 +214,8 @@ def test_spec_and_parse_are_inverse(owner):
         made = of(**given)
         key, _, knobs = made.spec().partition(":")
         assert key == of.key() and of.parse(knobs) == made
+        _, _, knobs = made.spec(also=of.knobs()).partition(":")
+        assert of.given(knobs) == made.values() and of.parse(knobs) == made
 
 
 @owners

@@ -220,7 +220,8 @@ def _data(args: argparse.Namespace) -> Data:
     return kind(**{name: _value(kind.__name__, made, args) for name, made in kind.knobs().items()})
 
 
-def _method(spec: str) -> Method:
+def _method(spec: str) -> tuple[Method, str]:
+    """What a spec means, and how tables call it: by every knob typed, at its default or not."""
     from workbench.base import BadInput
     from workbench.methods import METHODS
 
@@ -228,7 +229,9 @@ def _method(spec: str) -> Method:
     kind = METHODS[name]
     if colon and not rest.strip():
         raise BadInput(f"{spec!r}: expected name=value after the colon, or no colon")
-    return kind.parse(rest)
+    given = kind.given(rest)
+    method = kind(**given)
+    return method, method.spec(also=given)
 
 
 def _known(args: argparse.Namespace) -> None:
@@ -278,15 +281,6 @@ def _percent(accuracy: Mapping[str, Any]) -> str:
     if mean is None:
         return "–"
     return f"{100 * mean:.1f}" + ("" if std is None else f" ± {100 * std:.1f}")
-
-
-def _spec(arm: Mapping[str, Any]) -> str:
-    """The word for an arm of a result: what is not at its default."""
-    from workbench.methods import METHODS
-
-    kind = METHODS[arm["method"]]
-    knobs = {k: tuple(v) if isinstance(v, list) else v for k, v in arm["knobs"].items()}
-    return kind(**knobs).spec()
 
 
 @contextmanager
@@ -398,27 +392,30 @@ def _spec_help() -> str:
     return "method:knob=value,… such as kd:temperature=8,alpha=1; " + ", ".join(parts)
 
 
-def _groups(args: argparse.Namespace) -> list[list[Recipe]]:
-    """The runs that are asked for: a named recipe's, or the seeds of each method."""
+def _groups(args: argparse.Namespace) -> list[tuple[list[Recipe], list[str]]]:
+    """The runs that are asked for, a named recipe's or the seeds of each method; their arms."""
     from workbench.base import BadInput
+    from workbench.recipe import arms
     from workbench.recipes import RECIPES
 
-    found: list[list[Recipe]] = []
+    found: list[tuple[list[Recipe], list[str]]] = []
     for spec in args.specs:
         if spec in RECIPES:
             given = sorted(getattr(args, "given", set()) - {"device"})
             if given:
                 raise BadInput(f"{spec}: the recipe decides {given[0]} itself; leave it out")
-            found.append(list(RECIPES[spec].recipes))
+            recipes = list(RECIPES[spec].recipes)
+            found.append((recipes, [arm.method.spec() for arm in arms(recipes)]))
         else:
-            found.append(_seeds(spec, args))
+            method, label = _method(spec)
+            found.append((_seeds(method, args), [label]))
     return found
 
 
-def _seeds(spec: str, args: argparse.Namespace) -> list[Recipe]:
+def _seeds(method: Method, args: argparse.Namespace) -> list[Recipe]:
     from workbench.recipe import Recipe, teacher
 
-    method, data = _method(spec), _data(args)
+    data = _data(args)
     taught = "teacher" in method.needs
     teachers = (teacher(data, args.teacher or "mlp-256-256"),) if taught else ()
     values = _recipe_values(args, *Recipe.knobs())
@@ -435,19 +432,20 @@ def _train(args: argparse.Namespace) -> int:
     found = []
     groups = _groups(args)
     with _progress(args.json) as report:
-        for i, group in enumerate(groups):
+        for i, (group, labels) in enumerate(groups):
             run = Run(group, fresh=args.fresh, device=args.device)
-            label = f"{group[0].method.spec()}, {len(group)} students"
+            what = f"{' '.join(labels)}, {len(group)} students"
             for event in run:
-                report(label, (i + event.step / event.steps) / len(groups))
+                report(what, (i + event.step / event.steps) / len(groups))
             if run.status.status != "done":
                 raise Trouble(f"{run.folder}: was stopped elsewhere; run this again to resume it")
             found.append(_outcome(run))
     if args.json:
         return _dump({"runs": found})
     print(_columns([["method", "students", "accuracy %", "folder"], *(
-        [_spec(arm), str(arm["accuracy"]["n"]), _percent(arm["accuracy"]), run["folder"]]
-        for run in found for arm in run["arms"])]))  # fmt: skip
+        [label, str(arm["accuracy"]["n"]), _percent(arm["accuracy"]), run["folder"]]
+        for run, (_, labels) in zip(found, groups, strict=True)
+        for arm, label in zip(run["arms"], labels, strict=True))]))  # fmt: skip
     print("± is the standard deviation over seeds on one split; compare adds splits.")
     return 0
 
@@ -485,7 +483,7 @@ def _compare(args: argparse.Namespace) -> int:
 
     if len(args.specs) < 2:
         raise BadInput("compare: expected at least two methods, the baseline first")
-    methods = [_method(spec) for spec in args.specs]
+    methods, labels = zip(*(_method(spec) for spec in args.specs), strict=True)
     _known(args)
     counts = _numbers("compare", args, "splits", "seeds", "workers")
     data, values = _data(args), _recipe_values(args, *_COMPARED)
@@ -502,22 +500,23 @@ def _compare(args: argparse.Namespace) -> int:
         )
     if args.json:
         return _dump(found)
-    print(_compared(found, data))
+    print(_compared(found, labels, data))
     return 0
 
 
-def _compared(found: Mapping[str, Any], data: Data) -> str:
+def _compared(found: Mapping[str, Any], labels: Sequence[str], data: Data) -> str:
     """The table, a sentence for each difference, and what to keep in mind."""
     left_out = list(data.left_out)
     head = ["method", "rate", "accuracy %", "NLL", "ECE", "agreement %", "CPU s"]
     rows = [head + [f"recall of {c} %" for c in left_out]]
-    for arm in found["arms"]:
-        cells = [_spec(arm), _text(arm["learning_rate"]), _percent(arm["accuracy"])]
+    for label, arm in zip(labels, found["arms"], strict=True):
+        cells = [label, _text(arm["learning_rate"]), _percent(arm["accuracy"])]
         cells += [_mean(arm["nll"]), _mean(arm["ece"]), _mean(arm["agreement"], 100, 1)]
         cells += [_mean(arm["cpu_seconds"], 1, 1)]
         rows.append(cells + [_mean(arm["recall"][c], 100, 1) for c in left_out])
-    base = _spec(found["arms"][0])
-    said = [_verdict(base, one) for one in found["differences"]]
+    base, *others = labels
+    judged = zip(others, found["differences"], strict=True)
+    said = [_verdict(arm, base, one) for arm, one in judged]
     return "\n".join([_columns(rows), "", *said, *_caveats(found, data)])
 
 
@@ -526,9 +525,8 @@ def _mean(value: Any, times: float = 1.0, digits: int = 3) -> str:
     return "–" if number is None else f"{times * number:.{digits}f}"
 
 
-def _verdict(base: str, one: Mapping[str, Any]) -> str:
+def _verdict(arm: str, base: str, one: Mapping[str, Any]) -> str:
     """A difference to the baseline as a sentence."""
-    arm = one["arm"]
     if one["mean"] is None:
         return f"{arm} and {base}: no verdict, because a student failed."
     if one["low"] is None:

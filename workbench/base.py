@@ -9,7 +9,7 @@ import importlib
 import math
 import numbers
 import pkgutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, ClassVar, Self, TypeVar, cast
@@ -235,12 +235,12 @@ class Knobbed:
         """Every knob's value by name."""
         return {name: getattr(self, name) for name in self.knobs()}
 
-    def changed(self) -> dict[str, Any]:
-        """The knobs that differ from their defaults, as JSON-able values."""
+    def changed(self, also: Collection[str] = ()) -> dict[str, Any]:
+        """The knobs that differ from their defaults, and `also` those, as JSON-able values."""
         different = {
             name: getattr(self, name)
             for name, made in self.knobs().items()
-            if getattr(self, name) != made.default
+            if name in also or getattr(self, name) != made.default
         }
         return {k: _listed(v) if isinstance(v, tuple) else v for k, v in different.items()}
 
@@ -256,14 +256,19 @@ class Knobbed:
         """The name in the registry: the file's, with - for _."""
         return cls.__module__.rsplit(".", 1)[-1].replace("_", "-")
 
-    def spec(self) -> str:
-        """The command line's word for this: `kd:temperature=8,alpha=1`."""
-        parts = [f"{k}={_word(v)}" for k, v in self.changed().items()]
+    def spec(self, also: Collection[str] = ()) -> str:
+        """The command line's word for this, `kd:temperature=8,alpha=1`; `also` with those."""
+        parts = [f"{k}={_word(v)}" for k, v in self.changed(also).items()]
         return self.key() + (":" + ",".join(parts) if parts else "")
 
     @classmethod
     def parse(cls, text: str) -> Self:
         """The inverse of `spec` for what follows the colon: `temperature=8,alpha=1`."""
+        return cls(**cls.given(text))
+
+    @classmethod
+    def given(cls, text: str) -> dict[str, Any]:
+        """The knobs that such a text names, at their default or not, with their values."""
         knobs, given = cls.knobs(), {}
         for part in text.split(",") if text else ():
             name, equals, value = part.partition("=")
@@ -279,7 +284,7 @@ class Knobbed:
             if name in given:
                 raise BadInput(f"{cls.__name__}({name}=…): given twice, expected once")
             given[name] = knobs[name].parse(cls.__name__, value.strip())
-        return cls(**given)
+        return given
 
 
 def _listed(value: Any) -> Any:
