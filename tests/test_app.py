@@ -244,12 +244,52 @@ def test_presets_are_the_first_acts_arms():
     assert all(p.recipe in _form.tuned() and p.seeds == 12 for p in _form.presets().values())
 
 
+ADDRESS = [
+    (
+        "temperature",
+        ["1e9"],
+        1e6,
+        "from 0.01 to 1 000 000; 1e9 in the address was set to 1 000 000",
+    ),
+    ("temperature", ["-3"], 0.01, "-3 in the address was set to 0.01"),
+    ("temperature", ["inf"], 1e6, "inf in the address was set to 1 000 000"),
+    ("temperature", ["900"], 900, ""),
+    ("k.temperature", ["900"], 900, ""),  # as older links have it
+    ("temperature", ["0,5"], 0.5, ""),
+    ("temperature", ["nan"], 4, "is nan, which is not a number. It is left at 4"),
+    ("temperature", ["hot"], 4, "is hot, which is not a number. It is left at 4"),
+    ("temperature", [""], 4, "is empty, which is not a number"),
+    ("temperature", ["2", "3"], 4, "Temperature stands twice in the address. It is left at 4"),
+    ("images", ["50.5"], 50, "in whole numbers; 50.5 in the address was set to 50"),
+    ("images", ["2000"], 1000, "2000 in the address was set to 1 000"),
+    ("student", ["mlp-17"], "mlp-16", "mlp-17 is not. It is left at mlp-16"),
+    ("left_out", ["1,1"], (), "It is left at none"),
+    ("epsilon", ["0.1"], None, "epsilon=0.1, which Distillation does not have"),
+    ("colour", ["1"], None, "colour=1, which is not known here"),
+]
+
+
+@pytest.mark.parametrize(("name", "texts", "value", "said"), ADDRESS)
+def test_an_address_is_clamped_and_says_why(name, texts, value, said):
+    values, notes = _form.from_address([("method", "kd"), *((name, text) for text in texts)])
+    assert (values | values["knobs"]).get(name.removeprefix("k.")) == value
+    assert len(notes) == bool(said) and said in "".join(notes).replace("\u202f", " ")
+
+
+@pytest.mark.parametrize(("texts", "said"), [(["kdd"], "method=kdd"), (["kd", "kd"], "twice")])
+def test_an_address_without_a_method_means_distillation(texts, said):
+    values, notes = _form.from_address([("method", text) for text in texts])
+    assert values == _form.defaults() and said in notes[0]
+
+
 def test_only_an_address_is_clamped():
-    values, notes = _form.from_address({"k.temperature": "1e9", "steps": "nan", "x": "1"})
-    assert values["knobs"]["temperature"] == 1e6 and values["steps"] == 300
-    assert len(notes) == 3 and "was set to 1 000 000" in notes[0].replace("\u202f", " ")
     with pytest.raises(BadInput, match="Temperature goes from"):
         _form.setup({"method": "kd", "knobs": {"temperature": "1e9"}})
+
+
+def test_a_crowd_of_notes_is_counted():
+    _, notes = _form.from_address([(f"x{i}", "1") for i in range(9)])
+    assert words.notes(notes).endswith(". 6 more of its values could not be taken.")
 
 
 def test_two_visitors_do_not_share_a_list(tmp_path, monkeypatch):

@@ -217,7 +217,7 @@ def test_the_list_can_be_turned_and_emptied(visit, keep):
 
 
 def test_an_address_carries_the_knobs(visit):
-    page = visit(query="&method=kd&k.temperature=1e9&images=200&steps=nan")
+    page = visit(query="&method=kd&temperature=1e9&images=200&steps=nan")
     expect(page.locator("#f-images")).to_have_value("200")
     expect(page.locator("#f-kd-temperature")).to_have_value("1000000")
     expect(status(page)).to_contain_text("was set to 1")

@@ -204,24 +204,31 @@ def rates() -> Mapping[str, float]:
     return {r.method.key(): r.learning_rate for r in RECIPES["first-act"].recipes}
 
 
-def from_address(query: Mapping[str, str]) -> tuple[dict[str, Any] | None, list[str]]:
-    """The form's values in an address, clamped, and a sentence for each that was changed."""
-    given = {k: str(v)[:80] for k, v in list(query.items())[:60] if not k.startswith("__")}
+def from_address(query: Sequence[tuple[str, str]]) -> tuple[dict[str, Any] | None, list[str]]:
+    """The form's values in an address, clamped, and a sentence for each that was changed.
+
+    Only here a value is moved into its range: who follows a link did not type it.
+    """
+    given: dict[str, list[str]] = {}
+    for key, text in query[:60]:
+        if not key.startswith("__"):  # Gradio's own
+            given.setdefault(key.removeprefix("k.")[:40], []).append(text.strip()[:80])
     if not given:
         return None, []
     notes: list[str] = []
-    method = given.pop("method", "kd")
-    if method not in METHODS:
-        notes.append(words.IGNORED.format("method", method))
-        method = "kd"
-    values, own = defaults(method), METHODS[method].knobs()
-    for key, text in given.items():
-        knob = own.get(key[2:]) if key.startswith("k.") else common().get(key)
+    method = given.pop("method", ["kd"])
+    if len(method) > 1 or method[0] not in METHODS:
+        notes.append(words.other_method(method, METHODS["kd"].title))
+        method = ["kd"]
+    values, own = defaults(method[0]), METHODS[method[0]].knobs()
+    for name, texts in given.items():
+        knob = own.get(name) or common().get(name)
         if knob is None:
-            notes.append(words.IGNORED.format(key, text))
+            elsewhere = any(name in other.knobs() for other in METHODS.values())
+            notes.append(words.unknown(name, texts[0], METHODS[method[0]].title, elsewhere))
             continue
-        value, note = _clamped(knob, text)
-        (values["knobs"] if key.startswith("k.") else values)[knob.name] = value
+        target = values["knobs"] if name in own else values
+        target[name], note = _clamped(knob, texts, target[name])
         notes += [note] if note else []
     try:
         setup(values)
@@ -230,23 +237,25 @@ def from_address(query: Mapping[str, str]) -> tuple[dict[str, Any] | None, list[
     return values, notes
 
 
-def _clamped(knob: Knob, text: str) -> tuple[Any, str]:
+def _clamped(knob: Knob, texts: Sequence[str], usual: Any) -> tuple[Any, str]:
     """A value in its range and, if it was not, the sentence that says so."""
+    if len(texts) > 1:
+        return usual, words.kept(words.TWICE.format(knob.title), usual)
     try:
-        return knob.parse("address", text), ""
-    except BadInput:
-        pass
+        return _checked(knob, "address", texts[0], text=True), ""
+    except BadInput as error:
+        if knob.kind not in ("float", "int"):
+            return usual, words.kept(str(error), usual)
     try:
-        number = float(text)
+        number = float(texts[0].replace(",", "."))
     except ValueError:
         number = math.nan
-    if knob.kind not in ("float", "int") or not math.isfinite(number):
-        return knob.default, words.IGNORED.format(knob.name, text)
+    if math.isnan(number):
+        return usual, words.kept(words.NO_NUMBER.format(knob.title, texts[0] or "empty"), usual)
     assert knob.low is not None and knob.high is not None
     value = min(max(number, knob.low), knob.high)
     value = round(value) if knob.kind == "int" else value
-    limits = words.number(knob.low), words.number(knob.high)
-    return value, words.CLAMPED.format(knob.title, *limits, text, words.number(value))
+    return value, words.clamped(knob, texts[0], value)
 
 
 # ------------------------------------------------------------------------------------- HTML

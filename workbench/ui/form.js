@@ -61,7 +61,7 @@ const link = (found) => {
   const query = new URLSearchParams()
   for (const [name, value] of Object.entries(found))
     if (name !== 'knobs' && String(value) !== '') query.set(name, value)
-  for (const [name, value] of Object.entries(found.knobs)) query.set('k.' + name, value)
+  for (const [name, value] of Object.entries(found.knobs)) query.set(name, value)
   form.dataset.link = query
 }
 const send = () => {

@@ -173,9 +173,9 @@ def arrive(token: object, form: object, widths: object, request: gr.Request) -> 
     here = session(request)
     here.widths = _widths(widths)
     known = str(token) if is_token(token) else new_token()
-    values, notes = _form.from_address(dict(request.query_params))
+    values, notes = _form.from_address(request.query_params.multi_items())
     here.form = _form.show(values) if values else _remembered(visitor(known))
-    here.message = " ".join(notes[:3])
+    here.message = words.notes(notes)
     return [known, here.form, *_values(draw(visitor(known), here))]
 
 

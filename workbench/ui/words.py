@@ -76,8 +76,8 @@ LONG = (
     "This would take about {} minutes of training; at most 10 are allowed here. "
     "Take fewer steps, images or students."
 )
-CLAMPED = "{} goes from {} to {} here; {} in the address was set to {}."
-IGNORED = "The address has {}={}, which is not known here; it was left out."
+TWICE = "{} stands twice in the address."
+NO_NUMBER = "{} in the address is {}, which is not a number."
 TITLED = "Distillation Workbench"
 
 SUMMARY = """Train small students live, with or without a teacher, and compare them fairly."""
@@ -112,6 +112,40 @@ def allowed(knob: Knob, raw: object) -> str:
     if not shown:
         return f"{knob.title} needs a value; it goes from {low} to {high}{whole}."
     return f"{knob.title} goes from {low} to {high}{whole}; {shown} does not fit."
+
+
+def clamped(knob: Knob, text: str, value: float) -> str:
+    """A number of the address that was moved into its range."""
+    low, high = (number(v) for v in (knob.low or 0, knob.high or 0))
+    whole = " in whole numbers" if knob.kind == "int" else ""
+    moved = f"{text[:24]} in the address was set to {number(value)}"
+    return f"{knob.title} goes from {low} to {high}{whole}; {moved}."
+
+
+def kept(reason: str, usual: object) -> str:
+    """Why a value of the address cannot be taken, and what stands there instead."""
+    shown = number(usual) if isinstance(usual, (int, float)) else str(usual or "none")
+    return f"{reason} It is left at {shown}."
+
+
+def unknown(name: str, text: str, method: str, elsewhere: bool) -> str:
+    """A name of the address that means nothing, or nothing to this method."""
+    why = f"{method} does not have" if elsewhere else "is not known here"
+    return f"The address has {name}={text}, which {why}; it was left out."
+
+
+def other_method(found: Sequence[str], usual: str) -> str:
+    """An address that names no method, or two."""
+    if len(found) > 1:
+        return kept(TWICE.format(METHOD), usual)
+    return f"The address has method={found[0]}, which is not known here; {usual} was taken."
+
+
+def notes(every: Sequence[str], most: int = 3) -> str:
+    """The first few sentences about an address, and how many there are besides."""
+    rest = len(every) - most
+    more = [f"{rest} more of its values could not be taken."] if rest > 0 else []
+    return " ".join([*every[:most], *more])
 
 
 def stranger(name: object, method: str, own: Sequence[str], shared: Sequence[str]) -> str:
