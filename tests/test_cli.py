@@ -391,6 +391,44 @@ def test_runs_are_listed_shown_and_removed(call, result):
     assert not Path(run["folder"]).exists()
 
 
+def test_a_run_lists_each_of_its_methods_once(call, result):
+    """A trial of five rates has five arms of one method; a sweep has many of one kind."""
+    result("sweep", "scratch", "learning_rate=0.01,0.1", *SHORT)
+    result("sweep", "label-smoothing", "epsilon=0.1,0.2,0.3,0.4,0.5", *SHORT)
+    listed = [one["methods"] for one in result("runs", "list")["runs"] if not one["shipped"]]
+    assert sorted(map(len, listed)) == [1, 5] and ["scratch"] in listed
+    lines = call("runs", "list")[1].splitlines()
+    assert lines[0].split()[-1] == "methods" and any(line.endswith(" scratch") for line in lines)
+    said = "  label-smoothing label-smoothing:epsilon=0.2 … 3 more"
+    assert any(line.endswith(said) for line in lines)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs SIGKILL")
+def test_a_run_whose_process_was_killed_is_listed_as_stopped(home, call, result, monkeypatch):
+    words = ["train", "scratch", "--seeds", "1", "--steps", "50000", "--events", "199"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "workbench", *words], cwd=ROOT, stdout=subprocess.PIPE,
+        env=os.environ | {"WORKBENCH_HOME": str(home)},
+    )  # fmt: skip
+    until = time.monotonic() + 60
+    while time.monotonic() < until and not any(
+        path.stat().st_size > 2000 for path in home.glob("runs/*/*/events.jsonl")
+    ):
+        time.sleep(0.01)
+
+    def mine():
+        return next(one for one in result("runs", "list")["runs"] if not one["shipped"])
+
+    assert mine()["status"] == "running"
+    process.kill()
+    process.communicate(timeout=30)
+    monkeypatch.setattr(runs, "STALE", 0.0)  # rather than wait until the lease is that old
+    assert mine()["status"] == "stopped" and mine()["step"] > 0
+    assert json.loads((Path(mine()["folder"]) / "state.json").read_text())["status"] == "running"
+    assert "stopped (resumable)" in call("runs", "list")[1]
+    assert "; stopped at step " in call("replay", mine()["run"])[1]
+
+
 def test_rm_removes_nothing_outside_its_home(call, tmp_path, result):
     run = result("train", "scratch", *SHORT)["runs"][0]
     elsewhere = tmp_path / "mine"

@@ -655,8 +655,7 @@ def _replay(args: argparse.Namespace) -> int:
     from workbench.runs import Run, verify
 
     run = Run.at(_find(args.run)[0])
-    status = run.status
-    if status.status == "done":
+    if run.status.status == "done":
         verify(run.folder)
     events = run.events()
     if args.json:
@@ -681,7 +680,7 @@ def _spread(scores: Sequence[float | None]) -> str:
 
 
 def _standing(run: Run) -> str:
-    status = run.status
+    status = run.standing
     why = f" ({status.reason})" if status.reason else ""
     at = "" if status.status == "done" else f" at step {status.step} of {run.recipes[0].steps}"
     return f"{status.status}{at}{why}"
@@ -723,7 +722,7 @@ def _about(take: Path) -> dict[str, Any]:
     from workbench.runs import SHIPPED, Run
 
     run = Run.at(take)
-    status, events = run.status, run.events()
+    status, events = run.standing, run.events()
     last = events[-1].accuracy.get("test", ()) if events else ()
     right = [score for score in last if score is not None]
     return {
@@ -731,7 +730,7 @@ def _about(take: Path) -> dict[str, Any]:
         "status": status.status,
         "step": status.step,
         "steps": run.recipes[0].steps,
-        "methods": [arm.method.spec() for arm in arms(run.recipes)],
+        "methods": list(dict.fromkeys(arm.method.spec() for arm in arms(run.recipes))),
         "students": len(run.recipes),
         "accuracy": sum(right) / len(right) if right else None,
         "bytes": sum(f.stat().st_size for f in take.glob("*") if f.is_file()),
@@ -745,16 +744,22 @@ def _runs_list(found: list[dict[str, Any]], as_json: bool) -> int:
 
     if as_json:
         return _dump({"home": str(home()), "runs": found})
-    rows = [["run", "status", "step", "students", "methods", "accuracy %", "kB", ""]]
+    rows = [["run", "status", "step", "students", "accuracy %", "kB", "", "methods"]]
     for one in found:
         right = "–" if one["accuracy"] is None else f"{100 * one['accuracy']:.1f}"
         shipped = "shipped" if one["shipped"] else ""
-        rows.append([one["run"], one["status"], f"{one['step']}/{one['steps']}",
-                     str(one["students"]), " ".join(one["methods"]), right,
-                     f"{one['bytes'] / 1000:.0f}", shipped])  # fmt: skip
+        status = "stopped (resumable)" if one["status"] == "stopped" else one["status"]
+        rows.append([one["run"], status, f"{one['step']}/{one['steps']}", str(one["students"]),
+                     right, f"{one['bytes'] / 1000:.0f}", shipped,
+                     _few(one["methods"])])  # fmt: skip
     print(_columns(rows))
     print(f"They live in {home()}")
     return 0
+
+
+def _few(words: Sequence[str]) -> str:
+    """The words, or two of them and how many more: a sweep has hundreds."""
+    return " ".join(words) if len(words) < 4 else f"{words[0]} {words[1]} … {len(words) - 2} more"
 
 
 def _runs_rm(takes: Sequence[Path], as_json: bool) -> int:

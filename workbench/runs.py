@@ -15,6 +15,7 @@ everybody else tails the files. A damaged take is reported and set aside, never 
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -299,6 +300,15 @@ class Run:
     def status(self) -> Status:
         """What state.json says now."""
         return Status.read(self.folder)
+
+    @property
+    def standing(self) -> Status:
+        """The status, but stopped where who trained was killed and could not say so."""
+        held = Lease.held(self.folder)  # before the status: a run that ends now is then done
+        status = self.status
+        if status.status == "running" and not held:
+            return dataclasses.replace(status, status="stopped")
+        return status
 
     def events(self) -> list[Event]:
         """What is recorded so far, without waiting."""
