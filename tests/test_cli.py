@@ -196,6 +196,8 @@ def test_bad_input_is_one_sentence_and_exit_code_2(words, call, home):
         (("train", "kd", "--steps", "1", "--steps", "2"), ("--steps", "given twice")),
         (("train", "kd:alpha=1,alpha=0"), ("alpha", "given twice")),
         (("train", "scratch:temperature=3"), ("'temperature'", "Scratch has no knobs\n")),
+        (("sweep", "kd", "alpha=0", "temperature=1,2,1.0"), ("KD(temperature=1.0): given twice",)),
+        (("sweep", "kd", "alpha=0", "alpha=1"), ("KD(alpha=…): given twice",)),
         (("train", "kd:"), ("'kd:': expected name=value after the colon",)),
         (("train", "kd:temperature=1,,alpha=1"), ("KD: 'temperature=1,,alpha=1' has a comma",)),
         (("train", "kd:temperature=true"), ("KD(temperature=true): expected a value in",)),

@@ -606,7 +606,8 @@ def _grid(kind: type[Method], words: Sequence[str]) -> dict[str, list[Any]]:
     from workbench.recipe import Recipe
 
     shared = {name: Recipe.knobs()[name] for name in ("learning_rate", "weight_decay")}
-    knobs, found = kind.knobs() | shared, {}
+    knobs = kind.knobs() | shared
+    found: dict[str, list[Any]] = {}
     for word in words:
         name, equals, rest = word.partition("=")
         name = name.replace("-", "_")
@@ -614,9 +615,14 @@ def _grid(kind: type[Method], words: Sequence[str]) -> dict[str, list[Any]]:
             raise BadInput(f"sweep: {word!r} is not knob=value,value,…")
         if name not in knobs:
             raise unknown(f"{kind.__name__}: knob", name, list(knobs))
-        values = [knobs[name].parse(kind.__name__, text) for text in rest.split(",")]
-        if name in found or len(set(values)) < len(values):
-            raise BadInput(f"{kind.__name__}({word}): given twice, expected once")
+        values: list[Any] = []
+        for text in rest.split(","):
+            value = knobs[name].parse(kind.__name__, text)
+            if value in values:
+                raise BadInput(f"{kind.__name__}({name}={text}): given twice, expected once")
+            values.append(value)
+        if name in found:
+            raise BadInput(f"{kind.__name__}({name}=…): given twice, expected once")
         found[name] = values
     return found
 
