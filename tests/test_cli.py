@@ -211,6 +211,16 @@ def test_an_error_names_field_value_and_expectation(words, parts, call):
     assert all(part in err for part in parts), err
 
 
+@pytest.mark.parametrize("text", ["nan", "inf", "-1", "0", "many"])
+def test_a_cap_that_is_none_is_refused_before_anything_else(text, call, home, monkeypatch):
+    monkeypatch.setenv("WORKBENCH_CAP_MB", text)
+    for words in (("train", "scratch", *SHORT), ("runs", "list"), ("replay", "a2bf")):
+        code, out, err = call(*words)
+        assert (code, out) == (2, "")
+        assert err == f"WORKBENCH_CAP_MB={text}: expected a positive number of megabytes\n"
+    assert not home.exists()
+
+
 def test_a_home_that_cannot_be_used_is_trouble_and_exit_code_1(call, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("WORKBENCH_HOME", str(tmp_path / "file" / "home"))

@@ -614,7 +614,7 @@ def test_the_oldest_takes_go_first(monkeypatch):
     assert [folder.exists() for folder in folders] == [False, False, False, True]
     prune()
     assert folders[3].exists()
-    for text in ("0", "-1", "many", "nan"):
+    for text in ("0", "-1", "many", "nan", "inf", "-inf", "1e999", ""):
         monkeypatch.setenv("WORKBENCH_CAP_MB", text)
         with pytest.raises(BadInput, match=f"WORKBENCH_CAP_MB={text}: expected a positive"):
             prune()

@@ -125,6 +125,9 @@ def _run(words: Sequence[str]) -> int:
     args, rest = parser.parse_known_args(words)
     if rest:
         _refuse(rest[0], chosen)
+    from workbench.runs import size_cap
+
+    size_cap()  # refused at once, not by the first command that needs a new folder
     return COMMANDS[name].do(args)
 
 

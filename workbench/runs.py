@@ -18,6 +18,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 import os
 import platform
 import re
@@ -719,7 +720,7 @@ def remove(folder: Path) -> None:
 
 def prune(cap: float | None = None) -> None:
     """Delete the oldest takes that nobody trains until the home is below its cap (megabytes)."""
-    megabytes = cap if cap is not None else _cap()
+    megabytes = cap if cap is not None else size_cap()
     try:
         found = [p for p in (home() / "runs").glob("*/*") if p.name.isdigit()]
         sizes = {p: sum(f.stat().st_size for f in p.glob("*") if f.is_file()) for p in found}
@@ -735,11 +736,12 @@ def prune(cap: float | None = None) -> None:
             total -= sizes[take]
 
 
-def _cap() -> float:
+def size_cap() -> float:
+    """WORKBENCH_CAP_MB, how many megabytes the runs of a home may take."""
     text = os.environ.get("WORKBENCH_CAP_MB", "2000")
     try:
         cap = float(text)
-        if cap > 0:
+        if 0 < cap < math.inf:
             return cap
     except ValueError:
         pass
