@@ -526,6 +526,19 @@ def test_listing_runs_survives_damage_and_strangers(home):
     assert mine == [Run(small()).folder]
 
 
+def test_a_name_leaves_no_empty_folder_behind(home):
+    for seed in (0, 1):
+        Run(small(seed=seed)).drain()
+    first, second = (Run(small(seed=seed)).folder for seed in (0, 1))
+    other = Run(small(seed=1), fresh=True).drain().folder
+    for folder in (first, second):
+        garble(folder / "events.jsonl")
+    with pytest.warns(DamagedRunWarning, match="set aside"):
+        runs.every_take()
+    assert list((home / "runs").iterdir()) == [other.parent] and other.exists()
+    assert len(list((home / "damaged").glob("*/why.txt"))) == 2
+
+
 def test_shipped_runs_are_sound():
     assert unsound() == []
 

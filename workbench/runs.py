@@ -686,6 +686,7 @@ def set_aside(path: Path, why: str) -> None:
             if path.is_file():
                 target.mkdir()
             os.rename(path, target / path.name if path.is_file() else target)
+            _drop_empty(path.parent)
             (target / "why.txt").write_text(why)
             where = f"it was set aside in {target}"
         except OSError:
@@ -712,10 +713,15 @@ def remove(folder: Path) -> None:
     if Lease.held(folder):
         raise BadInput(f"{folder.parent.name}: is being trained; stop it first")
     shutil.rmtree(folder, ignore_errors=True)
+    _drop_empty(folder.parent)
+
+
+def _drop_empty(folder: Path) -> None:
+    """Remove the folder of a name whose last take is gone."""
     try:
-        folder.parent.rmdir()
+        folder.rmdir()
     except OSError:
-        pass
+        pass  # it holds other takes
 
 
 def prune(cap: float | None = None) -> None:
