@@ -229,6 +229,16 @@ def test_a_home_that_cannot_be_used_is_trouble_and_exit_code_1(call, tmp_path, m
     assert len(err.strip().splitlines()) == 1
 
 
+@pytest.mark.parametrize("words", [("train", "scratch", *SHORT), ("runs", "list"),
+                                   ("sweep", "scratch", "learning_rate=0.1")])  # fmt: skip
+def test_a_home_that_is_a_file_is_called_one(words, call, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("WORKBENCH_HOME", str(tmp_path / "file"))
+    code, out, err = call(*words)
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert err.startswith(f"WORKBENCH_HOME={tmp_path / 'file'}: is a file, expected a folder; set")
+
+
 def test_what_nobody_expected_is_one_sentence_and_exit_code_1(call, monkeypatch):
     monkeypatch.setattr(Run, "__iter__", lambda self: 1 / 0)
     code, out, err = call("train", "scratch", *SHORT)

@@ -53,6 +53,11 @@ def home() -> Path:
     """The folder of all runs: WORKBENCH_HOME, else the user's cache folder."""
     found = os.environ.get("WORKBENCH_HOME")
     if found:
+        if os.path.isfile(found):  # the system's own reason would be "File exists"
+            raise Trouble(
+                f"WORKBENCH_HOME={found}: is a file, expected a folder; "
+                "set WORKBENCH_HOME to a folder you may write to"
+            )
         return Path(found)
     import platformdirs
 
