@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import itertools
 import json
 import math
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 import torch
 
 from workbench import bench
+from workbench.__main__ import main
 
 ROOT = Path(__file__).parent.parent
 
@@ -50,6 +55,35 @@ def test_the_table_says_what_was_missed_and_what_was_not_measured():
     ]
 
 
+def test_it_names_the_goals_that_were_missed(monkeypatch):
+    measured = {"sweep24_over_one": 3.0, "app_up_over_imports": 1.5, "compare_empty_home": None}
+    assert bench.missed(measured) == ["sweep24_over_one"]
+    for name in ("imports", "one_pass", "cached", "app", "comparison"):
+        monkeypatch.setattr(bench, name, lambda *_: {"compare_all_cached": 6.0})
+    monkeypatch.setattr(bench, "app", lambda rounds: {"app_up_over_imports": 1.6})
+    assert bench.measure()["missed"] == ["compare_all_cached", "app_up_over_imports"]
+    assert bench.outcome({"missed": ["a", "b"]}) == "missed: a, b"
+    assert bench.outcome({"missed": []}) == "all goals met"
+
+
+def test_progress_ends_before_the_table_begins(monkeypatch):
+    """Where both streams go to one file, no line runs into another."""
+
+    def measure(quick, report):
+        report("the app's start", 0.8)
+        return {"ratios": {"sweep24_over_one": 1.0}, "cpu_seconds": None, "missed": [], "wall": []}
+
+    clock = itertools.count(0, 10)
+    monkeypatch.setattr(bench, "measure", measure)
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    both = io.StringIO()
+    with contextlib.redirect_stdout(both), contextlib.redirect_stderr(both):
+        assert main(["bench", "--quick"]) == 0
+    first, *table, last = both.getvalue().split("\n")[:-1]
+    assert first == " 80% the app's start" and last == "all goals met"
+    assert table[0].startswith("what") and table[-1].endswith("CPU")
+
+
 @pytest.mark.slow
 def test_quick_gives_plain_finite_numbers(home):
     done = subprocess.run(
@@ -69,4 +103,5 @@ def test_quick_gives_plain_finite_numbers(home):
     for ratio in found["ratios"].values():
         assert type(ratio) is float and math.isfinite(ratio) and ratio > 0
     assert set(found["ratios"]) <= set(bench.GOALS) and found["cpu_seconds"] is None
+    assert found["missed"] == bench.missed(found["ratios"])
     assert found["machine"]["threads"] == 1 and found["machine"]["torch"] == torch.__version__

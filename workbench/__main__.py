@@ -805,6 +805,7 @@ def _bench(args: argparse.Namespace) -> int:
     if args.json:
         return _dump(found)
     print(_columns(bench.rows(found)))
+    print(bench.outcome(found))
     return 0
 
 
