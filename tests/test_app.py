@@ -287,6 +287,19 @@ def test_only_an_address_is_clamped():
         _form.setup({"method": "kd", "knobs": {"temperature": "1e9"}})
 
 
+@pytest.mark.parametrize(
+    ("pace", "seconds", "untrained", "said"),
+    [
+        (8.0, 0.5, False, "About 8 s, slowed down."),
+        (8.0, 5.0, False, "More than 8 s."),
+        (8.0, 0.5, True, "More than 8 s."),
+        (0.0, 5.0, True, "At full speed."),
+    ],
+)
+def test_what_run_costs_is_no_more_than_is_known(pace, seconds, untrained, said):
+    assert words.ready(pace, seconds, untrained) == said
+
+
 def test_a_crowd_of_notes_is_counted():
     _, notes = _form.from_address([(f"x{i}", "1") for i in range(9)])
     assert words.notes(notes).endswith(". 6 more of its values could not be taken.")

@@ -97,7 +97,9 @@ def test_a_command_counts_while_its_sender_is_alone(folder):
     assert not command(folder, ANNA, "stop") and read_command(folder)["do"] == "pause"
     leave(folder, BEN)
     assert command(folder, ANNA, "go") and read_command(folder)["count"] == 2
-    with pytest.raises(BadInput, match="'explode' is not known: expected pause, go, step or stop"):
+    with pytest.raises(
+        BadInput, match="'explode' is not known: expected pause, go, hurry, step or stop"
+    ):
         command(folder, ANNA, "explode")
 
 
@@ -140,7 +142,32 @@ def test_a_sole_follower_stops(folder):
     assert job.over and job.run.status.status == "stopped" and not Lease.held(folder)
 
 
-@pytest.mark.parametrize("do", ["pause", "step", "stop"])
+def test_hurry_leaves_the_pace_and_go_takes_it_up_at_once(folder):
+    job = Job(Run.at(folder), 60.0)  # four events, 15 s apart
+    follow(folder, ANNA)
+    while job.turn():
+        assert not job.over
+    command(folder, ANNA, "hurry")
+    assert job.asked() == "hurry" and job.turn()
+    command(folder, ANNA, "go")
+    assert not job.turn() and not job.over and job.due - time.monotonic() <= 15
+
+
+def test_a_resumed_training_still_hurries(folder):
+    job = Job(Run.at(folder), 0)
+    follow(folder, ANNA)
+    job.turn()
+    command(folder, ANNA, "stop")
+    while not job.over:
+        job.turn()
+    command(folder, ANNA, "hurry")
+    again = Job(Run.at(folder), 60.0)
+    while not again.over:
+        assert again.asked() == "hurry" and again.turn()
+    assert again.run.events() == list(Run(small(), fresh=True))
+
+
+@pytest.mark.parametrize("do", ["pause", "hurry", "step", "stop"])
 def test_what_one_of_two_followers_asked_is_ignored(folder, do):
     job = Job(Run.at(folder), 0)
     job.turn()
@@ -199,8 +226,9 @@ def test_what_was_asked_of_an_earlier_training_is_not_for_this_one(folder):
     assert again.run.status.status == "done"
 
 
-def test_a_paced_run_takes_its_time():
-    job = Job(Run.at(new_take([small(steps=20, events=20)])), 1.0)
+@pytest.mark.parametrize("events", [20, 60])
+def test_a_paced_run_takes_its_time(events):
+    job = Job(Run.at(new_take([small(steps=20, events=events)])), 1.0)
     started, turns = time.monotonic(), []
     while not job.over:
         turns.append(job.turn())

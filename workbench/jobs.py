@@ -2,8 +2,9 @@
 
 A worker (`python -m workbench.jobs`) turns between up to two runs with one torch thread. It
 iterates the same `Run` as everybody else, paced so that one can follow. Whoever looks at a run
-keeps a *follower* file fresh; pause, step and stop arrive through `command.json`, and count only
-while their sender is the sole follower, so that nobody stops what somebody else is watching.
+keeps a *follower* file fresh; pause, step, stop and hurry (without the pace) arrive through
+`command.json`, and count only while their sender is the sole follower, so that nobody stops what
+somebody else is watching.
 """
 
 from __future__ import annotations
@@ -28,8 +29,9 @@ from workbench.runs import Lease, Run, Status, usable_home, write
 WORKERS, TURNS, WAITING = 2, 2, 8
 #: Seconds: a follower counts as present, a training without one goes on, commands are read.
 PRESENT, ALONE, POLL = 3.0, 20.0, 0.1
-#: Seconds that a paced run takes at least; WORKBENCH_PACE overrides it (tests).
-PACE = 2.0
+#: Seconds that a paced run takes at least: long enough for a class to see the curves grow and to
+#: hit Pause; WORKBENCH_PACE overrides it.
+PACE = 8.0
 
 
 class Busy(BadInput):
@@ -73,9 +75,9 @@ def sole(folder: Path, token: str) -> bool:
 
 
 def command(folder: Path, token: str, do: str) -> bool:
-    """Ask for pause, go, step or stop; False where others watch, so only one's own view can."""
-    if do not in ("pause", "go", "step", "stop"):
-        raise BadInput(f"command {do!r} is not known: expected pause, go, step or stop")
+    """Ask for pause, go, hurry, step or stop; False where others watch: then only views can."""
+    if do not in ("pause", "go", "hurry", "step", "stop"):
+        raise BadInput(f"command {do!r} is not known: expected pause, go, hurry, step or stop")
     follow(folder, token)
     if not sole(folder, token):
         return False
@@ -126,7 +128,7 @@ class Job:
             self.answered = read_command(self.run.folder).get("count", 0)
 
     def asked(self) -> str:
-        """What the sole follower wants now: go, pause, step or stop."""
+        """What the sole follower wants now: go, hurry, pause, step or stop."""
         folder = self.run.folder
         here, asked = followers(folder), read_command(folder)
         if here:
@@ -139,8 +141,8 @@ class Job:
         do = str(asked.get("do", "go"))
         if do == "step":
             return "pause" if asked["count"] == self.answered else "step"
-        # what was asked before this training began is not meant for it
-        return do if asked["count"] > self.answered or do == "pause" else "go"
+        # an act that was asked before this training began is not meant for it
+        return do if asked["count"] > self.answered or do in ("pause", "hurry") else "go"
 
     def turn(self) -> bool:
         """Advance by an event if one is due; False when there was nothing to do."""
@@ -156,9 +158,11 @@ class Job:
             self.over = True
         elif event.step <= self.known:
             return True
-        # a schedule, not a pause after each event: the pace holds on a busy machine too
-        interval = self.pace / self.run.recipes[0].events
-        self.due = max(self.due + interval, time.monotonic() - interval)
+        # a schedule, not a pause after each event: the pace holds on a busy machine too, and
+        # after a hurry or some steps it goes on at once
+        recipe, now = self.run.recipes[0], time.monotonic()
+        interval = self.pace / min(recipe.steps, recipe.events)
+        self.due = min(max(self.due + interval, now - interval), now + interval)
         return True
 
 

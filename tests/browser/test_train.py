@@ -132,6 +132,52 @@ def test_a_reload_finds_the_run(visit):
     expect(status(page)).to_contain_text("kept.")
 
 
+def test_a_notice_does_not_hide_the_run(visit):
+    page = visit(query="&temperature=1e9")
+    notice = page.locator("#status .notice")
+    expect(notice).to_contain_text("was set to 1")
+    slow_run(page, 2000)
+    expect(notice).to_have_count(0)
+    page.reload()  # the form is the address's again, the run is not
+    expect(notice).to_contain_text("was set to 1")
+    expect(status(page)).to_contain_text("Running, step")
+    page.click("#do-third")
+    expect(status(page)).to_contain_text("kept.")
+    page.locator(".run-bar button", has_text="Continue").click()
+    expect(status(page)).to_contain_text("Finished", timeout=30_000)
+    expect(page.locator("#do-main")).to_have_text("Run")  # which is the form's
+    set_knob(page, "#f-kd-temperature", 5)
+    expect(status(page)).to_contain_text("Ready.")
+
+
+def test_the_pace_can_be_left_and_taken_up(browser, tmp_path):
+    with Server(tmp_path / "home", pace=40.0) as server:
+        visit = Visit(browser, server.url)
+        page = visit()
+        pace = page.locator("[data-do=pace]")
+        expect(status(page)).to_contain_text("About 40 s, slowed down.")
+        run(page)
+        expect(status(page)).to_contain_text("Running")
+        run(page, "Pause")
+        expect(status(page)).to_contain_text("Paused at step")
+        run(page, "Continue")
+        expect(pace).to_have_text("Full speed")
+        pace.click()
+        expect(status(page)).to_contain_text("Finished", timeout=15_000)
+        expect(pace).to_have_text("Slow down")
+        set_knob(page, "#f-kd-temperature", 2)
+        expect(status(page)).to_contain_text("At full speed.")
+        run(page)
+        expect(status(page)).to_contain_text("Finished", timeout=15_000)
+        pace.click()
+        set_knob(page, "#f-kd-temperature", 3)
+        run(page)
+        page.wait_for_timeout(2500)
+        page.click("#do-third")
+        expect(status(page)).to_contain_text("Stopped at step")
+        visit.close()
+
+
 def test_two_visitors_do_not_disturb_each_other(visit):
     one, two = visit(), visit(390, 844)
     slow_run(one, 30_000)
@@ -185,7 +231,7 @@ def test_a_bad_value_is_one_sentence(visit, ident, value, said):
     page = visit()
     page.fill(ident, value)
     run(page)
-    expect(page.locator("#status .failed")).to_contain_text(said)
+    expect(page.locator("#status .notice")).to_contain_text(said)
     expect(page.locator(ident)).to_have_attribute("aria-invalid", "true")
     expect(page.locator("#pins tbody tr")).to_have_count(2)
     assert page.locator("[data-testid=toast-body]").count() == 0
@@ -220,7 +266,9 @@ def test_an_address_carries_the_knobs(visit):
     page = visit(query="&method=kd&temperature=1e9&images=200&steps=nan")
     expect(page.locator("#f-images")).to_have_value("200")
     expect(page.locator("#f-kd-temperature")).to_have_value("1000000")
-    expect(status(page)).to_contain_text("was set to 1")
+    expect(page.locator("#status .notice")).to_contain_text("was set to 1")
+    expect(page.locator("#status .notice")).to_contain_text("Steps in the address is nan")
+    expect(status(page)).to_contain_text("Ready. About 1 s")
     page.click("#copy")
     page.wait_for_url(re.compile("images=200"))
 

@@ -162,8 +162,7 @@ def start(token: str, made: _form.Setup, stepping: bool = False) -> None:
     if under_way := active(one):
         raise BadInput(words.STILL.format(under_way.step, under_way.steps))
     folder = Run(made.recipes, fresh=True).folder
-    if stepping:
-        jobs.command(folder, follower(one.key), "step")
+    jobs.command(folder, follower(one.key), "step" if stepping else _speed(one))
     pool().resume(folder, follower(one.key))
     with change(token) as one:
         one.put(Entry(name_of(folder)))
@@ -181,9 +180,29 @@ def go_on(token: str) -> None:
         one.put(replace(sight.entry, view="live"))
         one.chosen = sight.run
         folder, who = sight.entry.folder, follower(one.key)
-    jobs.command(folder, who, "go")
+    jobs.command(folder, who, _speed(one))
     if _state(replace(sight.entry, view="live"), sight.take.status(), one.key)[0] == "stopped":
         pool().resume(folder, who)
+
+
+def _speed(one: Visitor) -> str:
+    """The command that lets a training go on."""
+    return "hurry" if one.hurried else "go"
+
+
+def turn_pace(token: str) -> None:
+    """From slow enough to be watched to full speed, or back: what is under way, and what comes."""
+    with change(token) as one:
+        sight = active(one)
+        if (
+            sight
+            and sight.state == "running"
+            and not jobs.sole(sight.entry.folder, follower(one.key))
+        ):
+            raise BadInput(words.SHARED_PACE)
+        one.hurried = not one.hurried
+        if sight and sight.state in ("queued", "running"):
+            jobs.command(sight.entry.folder, follower(one.key), _speed(one))
 
 
 def hold(token: str) -> None:

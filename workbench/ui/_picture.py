@@ -62,15 +62,31 @@ def scene(one: Visitor, widths: tuple[int, ...] = WIDTHS, message: str = "") -> 
 # --------------------------------------------------------------------------- status and bar
 
 
-def status(now: Scene, fresh: bool, seconds: float) -> str:
-    """The state in words with its marker, and the thin line of progress."""
+def status(now: Scene, ready: str = "") -> str:
+    """What went wrong, if anything; the state in words with its marker; the line of progress.
+
+    `ready` is said when the form means a run that is still to come, and nothing is under way.
+    """
+    notice = f'<p class="notice" role="alert">{escape(now.message)}</p>' if now.message else ""
+    idle = now.bar is None or (bool(ready) and now.bar.state == "finished")
+    said = _idle(now, ready) if idle else _state(now)
+    fast = now.visitor.hurried
+    pace = (
+        f'<button type="button" class="link" data-do="pace" title="{words.PACE_NOTE}">'
+        f"{words.SLOW_DOWN if fast else words.FULL_SPEED}</button>"
+    )
+    return f'{notice}<div class="state">{said}{pace}</div>{_progress(None if idle else now)}'
+
+
+def _idle(now: Scene, ready: str) -> str:
+    if not now.sights:
+        return _status("empty", escape(words.EMPTY))
+    return _status("idle", _bold("idle", ready) if ready else "")
+
+
+def _state(now: Scene) -> str:
     sight = now.bar
-    if now.message:
-        return _status("failed", f"<span>{escape(now.message)}</span>") + _progress(now)
-    if sight is None and not now.sights:
-        return _status("empty", escape(words.EMPTY)) + _progress(now)
-    if sight is None or (fresh and sight.state == "finished"):
-        return _status("idle", _bold("idle", words.ready(seconds))) + _progress(None)
+    assert sight is not None
     rest = {
         "queued": words.waiting(sight.ahead),
         "running": words.at_step(sight.step, sight.steps),
@@ -85,7 +101,7 @@ def status(now: Scene, fresh: bool, seconds: float) -> str:
     lost = sight.events[-1].diverged if sight.events else ()
     if lost and sight.state != "failed":
         text += f" <span>{escape(words.diverged(len(lost), len(sight.take.recipes)))}</span>"
-    return _status(sight.state, text, sight) + _progress(now)
+    return _status(sight.state, text, sight)
 
 
 def _bold(state: str, rest: str) -> str:

@@ -25,6 +25,7 @@ from workbench.recipe import digest
 
 #: Runs in one list, visitors in memory, and seconds after which a list nobody opened is deleted.
 LONGEST, VISITORS, FORGET = 24, 500, 60 * 86_400
+_KEPT = ("chosen", "baseline", "sample", "heated", "hurried", "form")
 _RUN = re.compile(r"(runs|shipped)/[0-9a-f]{16}/[0-9]{1,9}")
 
 
@@ -64,6 +65,7 @@ class Visitor:
     baseline: str = ""
     sample: int = 0
     heated: bool = True  # opinions at the chosen run's temperature, else at 1
+    hurried: bool = False  # trainings go at full speed, else slowly enough to be watched
     form: str = ""  # what the form said when a run was started last
     lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
 
@@ -159,7 +161,7 @@ def _load(key: str) -> Visitor | None:
 
 
 def _save(found: Visitor) -> None:
-    kept = {k: getattr(found, k) for k in ("chosen", "baseline", "sample", "heated", "form")}
+    kept = {k: getattr(found, k) for k in _KEPT}
     text = json.dumps({"entries": [asdict(entry) for entry in found.entries]} | kept)
     with suppress(OSError, Trouble):  # a list that cannot be kept must not stop a training
         path = _file(found.key)

@@ -137,7 +137,8 @@ button.ghost{background:none!important;border-color:transparent!important}
 .status{display:flex;gap:8px;align-items:center;font-size:13px;line-height:20px;
 min-height:20px;color:var(--ink)}
 .status b{font-weight:600}
-.status.failed,.status.failed b{color:var(--fail)}
+.status.failed,.status.failed b,.notice{color:var(--fail)}
+.notice{font-size:13px;line-height:20px;margin:0;text-wrap:pretty}
 .live-dot{width:8px;height:8px;border-radius:50%;background:var(--c,var(--muted));flex:none;
 display:inline-block}
 .live-dot.on{animation:beat 1.2s ease-in-out infinite}

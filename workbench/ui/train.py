@@ -7,7 +7,7 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import gradio as gr
@@ -16,7 +16,7 @@ from workbench import jobs
 from workbench.base import BadInput, Trouble
 from workbench.ui import Page, _desk, _form, _picture, words
 from workbench.ui._picture import WIDTHS, Scene, scene
-from workbench.ui._take import gallery
+from workbench.ui._take import finished, gallery
 from workbench.ui._visitor import Visitor, change, is_token, new_token, visitor
 
 #: Seconds between two looks at a run, and how many open pages are remembered.
@@ -51,11 +51,15 @@ CALM = ("tools", "details")
 
 @dataclass
 class Session:
-    """An open page: its widths, what its form says, what it was told last, its newest follow."""
+    """An open page: its widths, what its form says, what it was told last, its newest follow.
+
+    `watched` is the run whose end the page tells, although its form may mean another one.
+    """
 
     widths: tuple[int, ...] = WIDTHS
     form: str = ""
     message: str = ""
+    watched: str = ""
     turn: int = 0
 
 
@@ -106,32 +110,39 @@ def bar(now: Scene, fresh: bool) -> list[str]:
     return [words.AGAIN, "", "", words.RESET]
 
 
-def _fresh(now: Scene, line: str) -> tuple[bool, float, str]:
-    """Whether the form means another run than the bar's; about how long it takes; what is wrong.
-
-    A form that cannot be read is fresh: Run then says why.
-    """
+def _meant(line: str) -> tuple[_form.Setup | None, str, str]:
+    """The arm that a form means and the name of its run, or what is wrong with it."""
     try:
-        made, name = _form.named(line)
+        return *_form.named(line), ""
     except BadInput as error:
-        return True, 0.0, words.sentence(error)
-    same = now.bar is not None and now.bar.take.folder.parent.name == name
-    return not same, max(jobs.pace(), made.seconds), ""
+        return None, "", words.sentence(error)
+
+
+def _ready(made: _form.Setup, hurried: bool) -> str:
+    """What Run will cost."""
+    untrained = any(finished(teacher) is None for teacher in made.recipe.teachers)
+    return words.ready(0.0 if hurried else jobs.pace(), made.seconds, untrained)
 
 
 def draw(one: Visitor, here: Session, calm: bool = True) -> dict[str, Any]:
     """Every part of the page; without the calm ones while a run grows."""
     now = scene(one, here.widths, here.message)
-    fresh, seconds, wrong = _fresh(now, here.form)
-    if wrong and not now.message and not now.live:
-        now = scene(one, here.widths, wrong)
+    made, name, wrong = _meant(here.form)
+    if now.live and now.bar:
+        here.watched = now.bar.run
+    elif wrong and not now.message:
+        now = replace(now, message=wrong)
+    # a form that cannot be read is fresh: Run then says why
+    fresh = made is None or now.bar is None or now.bar.take.folder.parent.name != name
+    told = now.live or (now.bar is not None and now.bar.run == here.watched)
+    ready = _ready(made, one.hurried) if made and fresh and not told else ""
     labels = bar(now, fresh)
     found: dict[str, Any] = {
         name: gr.Button(label or " ", visible=bool(label), interactive=True)
         for name, label in zip(BUTTONS, labels, strict=True)
     }
     makers: dict[str, Callable[[Scene], str]] = {
-        "status": lambda now: _picture.status(now, fresh and not now.live, seconds),
+        "status": lambda now: _picture.status(now, ready),
         "chart": _picture.chart,
         "tools": _picture.chart_tools,
         "image": _picture.image,
@@ -206,6 +217,7 @@ def pressed(label: object, token: object, form: object, request: gr.Request) -> 
         words.BRING_BACK: lambda: _desk.bring_back(known),
     }
     attempt(here, deeds.get(str(label), lambda: None))
+    here.watched = visitor(known).chosen
     return _values(draw(visitor(known), here, calm=False))
 
 
@@ -242,6 +254,7 @@ def clicked(token: object, form: object, request: gr.Request, event: gr.EventDat
     if do == "preset":
         made = _form.presets().get(str(asked.get("name")))
         filled = _form.show(_form.values_of(made)) if made else filled
+        here.watched = ""
     here.form = filled if isinstance(filled, str) else str(form)
     place = str(asked.get("sample", ""))
     deeds: dict[str, Callable[[], object]] = {
@@ -249,6 +262,7 @@ def clicked(token: object, form: object, request: gr.Request, event: gr.EventDat
         "baseline": lambda: _desk.measure_against(known, run),
         "remove": lambda: _desk.remove(known, run),
         "heat": lambda: _desk.heat(known),
+        "pace": lambda: _desk.turn_pace(known),
         "next": lambda: _desk.pick(known, (one.sample + 1) % len(gallery())),
         "pick": lambda: _desk.pick(known, int(place) % len(gallery()) if place.isdigit() else 0),
     }
@@ -259,7 +273,7 @@ def clicked(token: object, form: object, request: gr.Request, event: gr.EventDat
 def changed(token: object, form: object, request: gr.Request) -> list[Any]:
     """A knob moved: only the bar and its status can change."""
     here = session(request)
-    here.form, here.message = (form if isinstance(form, str) else ""), ""
+    here.form, here.message, here.watched = (form if isinstance(form, str) else ""), "", ""
     found = draw(visitor(str(token)), here)
     return [*(found[name] for name in BUTTONS), found["status"]]
 
@@ -421,7 +435,7 @@ def _wire(
     for name in BUTTONS:
         button = parts[name]
         button.click(pressed, [button, token, form], page, **quiet).success(**chain)
-    for area in (presets, *(parts[n] for n in ("image", "pins", "samples"))):
+    for area in (presets, *(parts[n] for n in ("status", "image", "pins", "samples"))):
         area.click(clicked, [token, form], [form, *page], **quiet)
     bar_parts = [*(parts[name] for name in BUTTONS), parts["status"]]
     form.input(changed, [token, form], bar_parts, trigger_mode="always_last", **quiet)

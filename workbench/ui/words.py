@@ -26,6 +26,8 @@ LOADING = "Opening the workbench."
 RUN, PAUSE, CONTINUE, STEP = "Run", "Pause", "Continue", "Step"
 STOP, RESET, AGAIN, LEAVE = "Stop, keep it", "Reset", "Run again", "Leave the queue"
 BRING_BACK = "Bring them back"
+FULL_SPEED, SLOW_DOWN = "Full speed", "Slow down"
+PACE_NOTE = "The result is the same at any speed"
 REMOVE, BASELINE = "Remove", "Make baseline"
 
 IMAGE, IMAGE_NEXT, IMAGE_ALL = "This image, now", "Next image", "All 60 images"
@@ -71,6 +73,7 @@ BROKEN = "Something here did not work; your runs are kept. Reload the page to go
 BUSY = "{} trainings wait already. Try again in a minute."
 STILL = "Your run is still going, step {} of {}. Stop it first, or let it end."
 DETACHED = "Others watch this run, so it goes on; your view is {}."
+SHARED_PACE = "Others watch this run, so its pace stays as it is."
 REMOVE_LIVE = "This run is still going. Stop it first."
 LONG = (
     "This would take about {} minutes of training; at most 10 are allowed here. "
@@ -223,9 +226,13 @@ def rate(recipe: Recipe) -> str:
 # ------------------------------------------------------------------------------ the run bar
 
 
-def ready(seconds: float) -> str:
-    """What Run will cost."""
-    return f"About {number(round(seconds, 1))} s."
+def ready(pace: float, seconds: float, untrained: bool) -> str:
+    """What Run will cost: its pace in seconds, unless the training itself may take longer."""
+    if not pace:
+        return "At full speed."
+    if untrained or 2 * seconds > pace:  # `seconds` is an estimate, and machines differ
+        return f"More than {number(pace)} s."
+    return f"About {number(pace)} s, slowed down."
 
 
 def waiting(ahead: int | None) -> str:
