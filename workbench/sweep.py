@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 
@@ -59,16 +59,17 @@ def compare(
         for method in methods
     ]
     teachers = [taught_by(one.data, teacher) for one in arms[0]]
-    hands = Hands(workers, device, report)
-    hands.train([[one] for one in teachers], "training the teachers", 0.0, 0.3)
-    rates = [learning_rate] * len(arms)
-    if learning_rate is None:
-        rates = list(_choose(arms, seeds, hands))
-    groups = [
-        [_seeded(one.but(learning_rate=rate), seeds) for one in arm]
-        for arm, rate in zip(arms, rates, strict=True)
-    ]
-    hands.train([group for arm in groups for group in arm], "training the students", 0.7, 0.98)
+    with Hands(workers, device, report) as hands:
+        hands.train([[one] for one in teachers], "training the teachers", 0.0, 0.3)
+        rates = [learning_rate] * len(arms)
+        if learning_rate is None:
+            rates = list(_choose(arms, seeds, hands))
+        groups = [
+            [_seeded(one.but(learning_rate=rate), seeds) for one in arm]
+            for arm, rate in zip(arms, rates, strict=True)
+        ]
+        every = [group for arm in groups for group in arm]
+        hands.train(every, "training the students", 0.7, 0.98)
     reports = [[Run(g).reports(t) for g, t in zip(arm, teachers, strict=True)] for arm in groups]
     report("done", 1.0)
     return _judged(methods, groups, reports, rates)
@@ -208,9 +209,9 @@ def sweep(
         rest = {k: v for k, v in cell.items() if k not in knobs}
         arm = _arm(base, kind(**knobs), teacher, data).but(**rest)
         recipes += _seeded(arm, seeds)
-    hands = Hands(1, device, report)
     if recipes[0].teachers:
-        hands.train([[recipes[0].teachers[0]]], "training the teacher", 0.0, 0.3)
+        with Hands(1, device, report) as hands:
+            hands.train([[recipes[0].teachers[0]]], "training the teacher", 0.0, 0.3)
     run = Run(recipes, device=device)
     for event in run:
         report("training the students", 0.3 + 0.7 * event.step / event.steps)
@@ -234,10 +235,22 @@ def _cell(
 
 
 class Hands:
-    """Trains groups that are not done yet, in worker processes when there are several."""
+    """Trains groups that are not done yet, in worker processes when there are several.
+
+    The processes start when they are first needed and serve until the `with` ends: to start
+    one costs as much as training a hundred students.
+    """
 
     def __init__(self, workers: int, device: str, report: Report) -> None:
         self.workers, self.device, self.report = workers, device, report
+        self.pool: ProcessPoolExecutor | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.pool is not None:
+            self.pool.shutdown(cancel_futures=True)
 
     def train(
         self, groups: Sequence[Sequence[Recipe]], what: str, low: float, high: float
@@ -257,11 +270,12 @@ class Hands:
         self, groups: Sequence[Sequence[Recipe]], what: str, low: float, high: float
     ) -> None:
         folders = [Run(group).folder for group in groups]
-        context = get_context("spawn")  # fork after torch has threads is not safe
-        with ProcessPoolExecutor(self.workers, context, initializer=_one_thread) as pool:
-            done = pool.map(_train, folders, itertools.repeat(self.device))
-            for i, _ in enumerate(done):
-                self.report(what, low + (high - low) * (i + 1) / len(groups))
+        if self.pool is None:
+            context = get_context("spawn")  # fork after torch has threads is not safe
+            self.pool = ProcessPoolExecutor(self.workers, context, initializer=_one_thread)
+        done = self.pool.map(_train, folders, itertools.repeat(self.device))
+        for i, _ in enumerate(done):
+            self.report(what, low + (high - low) * (i + 1) / len(groups))
 
 
 def _one_thread() -> None:
