@@ -291,6 +291,20 @@ def test_a_long_name_is_shortened_but_said():
     assert "…" in text and f"<title>{name}</title>" in text and name in text
 
 
+@pytest.mark.parametrize("name", ["T = 4, α = 0.9", "ε = 0.1, 200 images"])
+@pytest.mark.parametrize("length, state", [(61, "finished"), (30, "running")])
+def test_a_name_wraps_on_a_phone_before_it_is_cut(name, length, state):
+    runs = series(4, length=length, state=state, name=name)
+    svg = charts.curves(runs, width=350, teacher=0.975, last_step=300)
+    assert "…" not in svg and "= <" not in svg
+    said = {"".join(t.itertext()) for t in ET.fromstring(svg).iter(SVG + "text")}
+    assert name.replace(", ", ",") in said or name in said
+
+
+def test_apart_gives_two_lines_more_room():
+    assert apart([100.0, 100.0, 100.0], [38, 54, 38], 0, 400) == [54.0, 100.0, 146.0]
+
+
 def test_is_quick_enough_for_ten_updates_a_second():
     runs = series(4)
     spent = []
@@ -312,6 +326,15 @@ def test_opinion_rows_shows_every_model_and_whether_it_is_right():
         assert text.count("says 3, right") == 2 and "says 0, wrong" in text
         assert "no answer yet" in text
     ET.fromstring(charts.opinion_rows([], width=320))
+
+
+@pytest.mark.parametrize("width", [350, 640])
+def test_opinions_carry_whole_names(width):
+    names = ["Distilled, T = 4, α = 0.9", "Label smoothing, ε = 0.1"]
+    text = charts.opinion_rows([opinion(name) for name in names], width=width, truth=3)
+    assert "…" not in text and all(name in text for name in names)
+    pair = charts.opinions(opinion(), opinion("Label smoothing"), width=232)
+    assert "…" not in pair and "smoothing" in pair
 
 
 def test_digit_has_one_square_per_inked_pixel():
@@ -350,6 +373,14 @@ def test_confusion_shows_numbers_from_one_and_the_net():
     assert "4" in words and "−1" in words and "99" not in words
     assert words.count("3") == 1, "net of the first row: 4.2 − 1.0"
     assert [r.get("data-cell") for r in root.iter(SVG + "rect")][:1] == ["0,1"]
+
+
+@pytest.mark.parametrize("width", [350, 440])
+def test_confusion_names_the_run_that_fixed_something(width):
+    change = [[0.0] * 10 for _ in range(10)]
+    svg = charts.confusion_difference(change, width=width, by="Label smoothing, ε = 0.1")
+    said = ["".join(t.itertext()) for t in ET.fromstring(svg).iter(SVG + "text")]
+    assert said[-1].replace(" ", "") == "fixedbyLabelsmoothing,ε=0.1"
 
 
 def test_roles_are_given_in_order_and_focus_borrows_third():

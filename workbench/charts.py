@@ -285,6 +285,28 @@ def _fit(text: str, room: float, size: float = 14) -> str:
     return text if len(text) <= most else text[: most - 1].rstrip() + "…"
 
 
+def _wrap(text: str, room: float, size: float = 14) -> list[str]:
+    """The text in one or two lines, broken at a space but never inside 'T = 8'."""
+    lines = [""]
+    for word in text.replace(" = ", "\u00a0=\u00a0").split(" "):
+        longer = f"{lines[-1]} {word}".lstrip(" ")
+        if lines[-1] and len(lines) < 2 and _text_width(longer, size) > room:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return [_fit(line.replace("\u00a0", " "), room, size) for line in lines]
+
+
+def _lines(
+    x: float, y: float, lines: Sequence[str], class_: str, tail: str = "", **attributes: object
+) -> str:
+    """Lines of text, 16 px apart, the last of them at `y`, and what stands behind it."""
+    first, *rest = lines
+    below = "".join(_el("tspan", escape(line), x=x, dy=16) for line in rest)
+    top = y - 16 * len(rest)
+    return _el("text", escape(first), below, tail, class_=class_, x=x, y=top, **attributes)
+
+
 def _mark(role: str, x: float, y: float, r: float = 5) -> str:
     """Each role's own shape: square, disc, ring, triangle, cross; yours is the diamond."""
     colour, paper = "var(--c)", "var(--paper,var(--bg))"
@@ -346,25 +368,31 @@ def standalone(svg: str, dark: bool = False) -> str:
     return svg[:start].replace('class="chart"', class_, 1) + style + svg[start:]
 
 
-def apart(targets: Sequence[float], gap: float, low: float, high: float) -> list[float]:
+def apart(
+    targets: Sequence[float], gap: float | Sequence[float], low: float, high: float
+) -> list[float]:
     """Positions as near to the targets as can be, in their order, and at least `gap` apart.
 
-    Neighbours that collide are pooled around their common middle, so that a crowd opens up evenly
-    instead of sliding away from its curves. If the room is too small, the gap wins.
+    Each may ask for a gap of its own; between two it is their mean. Neighbours that collide are
+    pooled around their common middle, so that a crowd opens up evenly instead of sliding away
+    from its curves. If the room is too small, the gap wins.
     """
+    gaps = [gap] * len(targets) if isinstance(gap, (int, float)) else gap
     order = sorted(range(len(targets)), key=lambda i: targets[i])
-    pools: list[tuple[float, int]] = []  # (sum, size) of targets less their rank times gap
+    needs = [(gaps[i] + gaps[j]) / 2 for i, j in zip(order, order[1:], strict=False)]
+    at = [sum(needs[:rank]) for rank in range(len(order))]
+    pools: list[tuple[float, int]] = []  # (sum, size) of targets less what those above need
     for rank, i in enumerate(order):
-        total, size = targets[i] - rank * gap, 1
+        total, size = targets[i] - at[rank], 1
         while pools and pools[-1][0] / pools[-1][1] >= total / size:
             above = pools.pop()
             total, size = total + above[0], size + above[1]
         pools.append((total, size))
-    last = max(low, high - (len(targets) - 1) * gap)
+    last = max(low, high - sum(needs))
     level = [min(max(total / size, low), last) for total, size in pools for _ in range(size)]
     out = [0.0] * len(targets)
     for rank, i in enumerate(order):
-        out[i] = level[rank] + rank * gap
+        out[i] = level[rank] + at[rank]
     return out
 
 
@@ -426,6 +454,9 @@ class _Frame:
 
     def inside(self, value: float) -> float:
         return self.y(min(max(value, self.low), self.high))
+
+
+_EDGE = 16  # from the right end of the axes to the labels beside it
 
 
 @dataclass(frozen=True)
@@ -511,11 +542,12 @@ def _frame(
     span: tuple[float, float],
     extra: tuple[float | None, ...],
 ) -> _Frame:
-    """Room for the labels on the right, and height for all of them 38 px apart."""
+    """Room for the labels on the right, and height for all of them below each other."""
     longest = max((_text_width(s.name) for s, _ in drawn), default=0)
     margin = min(max(112.0, longest + 20), max(112.0, 0.28 * width))
     count = len(drawn) + sum(map(_is_number, extra))
-    tall = max(height or (320 if width < 420 else 444), 62 + 38 * count)
+    more = sum(len(_wrap(s.name, margin - _EDGE)) - 1 for s, _ in drawn)
+    tall = max(height or (320 if width < 420 else 444), 62 + 38 * count + 16 * more)
     steps = [s.steps[-1] for s, _ in drawn if s.steps]
     end = max([last or 0, *steps]) or 1
     return _Frame(width, tall, width - margin, end, *span)
@@ -642,31 +674,45 @@ def _labels(frame: _Frame, labels: Sequence[_Label]) -> str:
     narrow = frame.width < 420
     if sum(a.head for a in labels) > (1 if narrow else 4):
         labels = [replace(a, head=False) for a in labels]
-    targets = [a.y + (0 if not a.head else -33 if narrow else 13) for a in labels]
-    places = apart(targets, 38, frame.top - 6, frame.bottom - 16)
+    spots = [_spot(frame, label, narrow) for label in labels]
+    names = [_wrap(a.name, room) for a, (*_, room) in zip(labels, spots, strict=True)]
+    targets = [  # a head's label: below to the right, or above to the left
+        a.y + (0 if not a.head else -33 if anchor == "end" else 13)
+        for a, (_, anchor, _) in zip(labels, spots, strict=True)
+    ]
+    gaps = [22.0 + 16 * len(lines) for lines in names]
+    places = apart(targets, gaps, frame.top - 6, frame.bottom - 16)
     out = []
-    for label, target, y in zip(labels, targets, places, strict=True):
-        edge = frame.right + 16
-        x, anchor, room = edge, "start", frame.width - edge
-        if label.head:
-            x, room = min(label.x + 12, edge), max(room, frame.width - label.x - 12)
-            long = _text_width(max(label.name, label.value, key=len))
-            if narrow and label.x - 6 - long > frame.left:
-                x, anchor, room = label.x - 6, "end", label.x - frame.left
+    for label, (x, anchor, _), lines, target, y in zip(
+        labels, spots, names, targets, places, strict=True
+    ):
         far = abs(y - target) > (14 if label.head else 5)
         if far or (label.x < frame.right and not label.head):
             tip = x - 2 if anchor == "start" else x + 2
             out.append(_line(label.x + (6 if tip > label.x else -6), label.y, tip, y, "zero"))
         out.append(_mark(label.role, label.x, label.y, 6 if label.role == "you" else 5))
-        out.append(_label(label, x, y, anchor, room))
+        out.append(_label(label, lines, x, y, anchor))
     return "".join(out)
 
 
-def _label(label: _Label, x: float, y: float, anchor: str, room: float) -> str:
-    short = _fit(label.name, room)
-    full = _el("title", escape(label.name)) if short != label.name else ""
-    name = _text(x, y - 3, short, "name halo", text_anchor=anchor)
-    value = _text(x, y + 14, label.value, "val halo", text_anchor=anchor)
+def _spot(frame: _Frame, label: _Label, narrow: bool) -> tuple[float, str, float]:
+    """Where a label begins or ends, and how much room it has there."""
+    edge = frame.right + _EDGE
+    room = frame.width - edge
+    if not label.head:
+        return edge, "start", room
+    long = _text_width(max(label.name, label.value, key=len))
+    if narrow and label.x - 6 - long > frame.left:
+        return label.x - 6, "end", label.x - frame.left
+    return min(label.x + 12, edge), "start", max(room, frame.width - label.x - 12)
+
+
+def _label(label: _Label, lines: Sequence[str], x: float, y: float, anchor: str) -> str:
+    """The name in one or two lines and below it the value, around `y`."""
+    half = 8 * (len(lines) - 1)
+    full = _el("title", escape(label.name)) if " ".join(lines) != label.name else ""
+    name = _lines(x, y - 3 + half, lines, "name halo", text_anchor=anchor)
+    value = _text(x, y + 14 + half, label.value, "val halo", text_anchor=anchor)
     return _el("g", full, name, value, class_=_role(label.role))
 
 
@@ -716,24 +762,26 @@ def opinions(
 ) -> str:
     """Teacher and student back to back, a row per class; a tick repeats the left on the right."""
     middle, row = width / 2, 22.0
+    names = [_wrap(one.name, middle - 16, 13) for one in (left, right)]
+    top = 16.0 * (max(map(len, names)) - 1)
     half = max((_text_width(c, 13) for c in classes), default=8) / 2 + 10
     scale = (middle - half - 30) / _top([left, right], classes)
-    head = {"y": 12, "room": middle - 16}
-    out = [_heading(left, middle - half - 2, "end", **head)]
-    out.append(_heading(right, middle + half + 2, "start", **head))
+    out = [_heading(left.role, middle - half - 2, 12 + top, names[0], "end")]
+    out.append(_heading(right.role, middle + half + 2, 12 + top, names[1], "start"))
     for k, name in enumerate(classes):
-        out.append(_pair(left, right, k, name, (middle, half, 24 + k * row, scale), truth == k))
+        out.append(
+            _pair(left, right, k, name, (middle, half, top + 24 + k * row, scale), truth == k)
+        )
     words = [
         f"{c}: {left.name} {percent(_share(left, k), 0)}, "
         f"{right.name} {percent(_share(right, k), 0)}"
         for k, c in enumerate(classes)
     ]
-    return _svg(width, 26 + row * len(classes), "; ".join(words), *out)
+    return _svg(width, top + 26 + row * len(classes), "; ".join(words), *out)
 
 
-def _heading(opinion: Opinion, x: float, anchor: str, y: float, room: float) -> str:
-    text = _text(x, y, _fit(opinion.name, room, 13), "val bold", text_anchor=anchor)
-    return _el("g", text, class_=_role(opinion.role))
+def _heading(role: str, x: float, y: float, lines: Sequence[str], anchor: str) -> str:
+    return _el("g", _lines(x, y, lines, "val bold", text_anchor=anchor), class_=_role(role))
 
 
 def _pair(
@@ -778,13 +826,15 @@ def opinion_rows(
     """Every model's answer to one input: a row of small bars per model, all on one scale."""
     narrow = width < 560
     left = 0.0 if narrow else min(200.0, 0.28 * width)
-    head = 44.0 if narrow else 18.0
+    names = [_wrap(m.name, width - 140 if narrow else left - 28) for m in models]
+    head = 28.0 + 16 * max(map(len, names), default=1) if narrow else 18.0
     row = head + bar + 12
     top = _top(models, classes)
     column = (width - left) / max(1, len(classes))
     out = []
-    for i, model in enumerate(models):
-        out.append(_model(model, i * row, classes, truth, (0.0 if narrow else bar, left or width)))
+    for i, (model, lines) in enumerate(zip(models, names, strict=True)):
+        y = i * row + (head - 27 if narrow else bar / 2 + 8 + 8 * len(lines))
+        out.append(_model(model, lines, y, _says(model, classes, truth), narrow))
         out.append(_bars(model, (left, i * row + head, column, bar, top), truth))
         y = i * row + head + bar + 0.5
         out.append(_line(left, y, width, y, "zero"))
@@ -804,30 +854,22 @@ def _shares(model: Opinion, classes: Sequence[str]) -> str:
     return ", ".join(f"{c} {percent(_share(model, k), 0)}" for k, c in enumerate(classes))
 
 
-def _model(
-    model: Opinion,
-    y: float,
-    classes: Sequence[str],
-    truth: int | None,
-    place: tuple[float, float],
-) -> str:
-    """The model's name and what it says, beside its bars or, on a phone, above them."""
-    best = max(range(len(classes)), key=lambda k: _share(model, k), default=None)
-    says = f"says {classes[best]}" if best is not None and model.probabilities else "no answer yet"
-    if best is not None and truth is not None and model.probabilities:
-        says += ", right" if best == truth else ", wrong"
-    bar, left = place
-    if not bar:
-        beside = _el("tspan", escape(says), class_="aside", dx=8)
-        short = _fit(model.name, left - 36 - _text_width(says, 13))
-        line = _el("text", escape(short), beside, class_="name", x=20, y=y + 17)
-        return _el("g", _mark(model.role, 7, y + 12), line, class_=_role(model.role))
-    base = y + bar / 2 + 16
-    short = _fit(model.name, left - 28)
-    full = _el("title", escape(model.name)) if short != model.name else ""
-    name = _text(20, base, short, "name")
-    named = _el("g", full, _mark(model.role, 7, base - 5), name, class_=_role(model.role))
-    return named + _text(20, base + 18, says, "soft")
+def _says(model: Opinion, classes: Sequence[str], truth: int | None) -> str:
+    if not model.probabilities or not classes:
+        return "no answer yet"
+    best = max(range(len(classes)), key=lambda k: _share(model, k))
+    verdict = "" if truth is None else ", right" if best == truth else ", wrong"
+    return f"says {classes[best]}{verdict}"
+
+
+def _model(model: Opinion, lines: Sequence[str], y: float, says: str, narrow: bool) -> str:
+    """The model's name, its last line at `y`, and what it says, beside it or below."""
+    full = _el("title", escape(model.name)) if " ".join(lines) != model.name else ""
+    beside = _el("tspan", escape(says), class_="aside", dx=8) if narrow else ""
+    below = "" if narrow else _text(20, y + 18, says, "soft")
+    mark = _mark(model.role, 7, y - 5 - 16 * (len(lines) - 1))
+    name = _lines(20, y, lines, "name", tail=beside)
+    return _el("g", full, mark, name, class_=_role(model.role)) + below
 
 
 def _bars(model: Opinion, place: tuple[float, ...], truth: int | None) -> str:
@@ -1074,10 +1116,12 @@ def confusion_difference(
     width: float,
     classes: Sequence[str] = "0123456789",
     picked: tuple[int, int] | None = None,
+    by: str = "",
 ) -> str:
     """Which mistakes went away: baseline minus run, in images per student, true by read class.
 
-    Blue is fixed, orange is broken; each cell carries `data-cell="true,read"` for the page.
+    Blue is fixed by the run named `by`, orange is broken by it; each cell carries
+    `data-cell="true,read"` for the page.
     """
     left, net = 26.0, 46.0 if width >= 400 else 34.0
     cell = (width - left - net) / max(1, len(classes))
@@ -1098,7 +1142,8 @@ def confusion_difference(
     if picked:
         out.append(_ring(left + cell * picked[1], top + cell * picked[0], cell))
     foot = top + cell * len(classes) + 16
-    return _svg(width, foot + 28, _mistakes(change, classes), *out, _key(left, foot, peak))
+    key, more = _key(left, foot, peak, by, width)
+    return _svg(width, foot + 28 + more, _mistakes(change, classes), *out, key)
 
 
 def _strength(value: float, peak: float) -> str:
@@ -1134,7 +1179,8 @@ def _ring(x: float, y: float, cell: float) -> str:
     return inner + _el("rect", class_="edge", fill="none", **edge)
 
 
-def _key(x: float, y: float, peak: float) -> str:
+def _key(x: float, y: float, peak: float, by: str, width: float) -> tuple[str, float]:
+    """What the colours mean, and the height that a second line needs."""
     out = [_text(x, y + 12, "broken", "tick")]
     x += 50
     for part in (-0.15, -0.04, 0.04, 0.15, 0.43, 1.0):
@@ -1142,7 +1188,9 @@ def _key(x: float, y: float, peak: float) -> str:
         style = f"fill:var(--{role});fill-opacity:{_strength(part * peak, peak)}"
         out.append(_el("rect", style=style, x=x, y=y, width=20, height=16, rx=2))
         x += 22
-    return "".join(out) + _text(x + 6, y + 12, "fixed by distillation", "tick")
+    lines = _wrap(f"fixed by {by}" if by else "fixed", width - x - 6, 12)
+    more = 16.0 * (len(lines) - 1)
+    return "".join(out) + _lines(x + 6, y + 12 + more, lines, "tick"), more
 
 
 def _mistakes(change: Sequence[Sequence[float]], classes: Sequence[str]) -> str:

@@ -49,7 +49,7 @@ def test_nothing_is_empty_on_arrival(visit, keep):
     expect(page.locator("#pins tbody tr")).to_have_count(2)
     expect(page.locator("[data-verdict=BEATS]")).to_contain_text("beats labels only by")
     expect(page.locator("#image svg.chart").first).to_have_attribute(
-        "aria-label", re.compile("Teacher .*%, Student .*%")
+        "aria-label", re.compile("Teacher .*%, Distilled .*%")
     )
     assert page.locator("#samples button").count() == 60
     assert page.get_by_role("tab", selected=True).inner_text() == "Train"

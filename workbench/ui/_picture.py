@@ -206,7 +206,7 @@ def _temperature(now: Scene) -> tuple[float, float]:
 def _student(sight: Sight, sample: int, temperature: float) -> Opinion:
     """What a run's first student says now."""
     logits = sight.take.opinion(len(sight.events) - 1, sample) if sight.events else []
-    return Opinion(sight.role, _curve_name(sight.name, 500), softmax(logits, temperature))
+    return Opinion(sight.role, sight.name, softmax(logits, temperature))
 
 
 def image(now: Scene) -> str:
@@ -226,7 +226,8 @@ def image(now: Scene) -> str:
     if known:
         left = Opinion("teacher", words.TEACHER, softmax(known.logits[sample], temperature))
         said = _student(sight, sample, temperature).probabilities if sight else []
-        right = Opinion(sight.role if sight else "muted", words.STUDENT, said)
+        name = words.method_name(sight.take.recipe.method) if sight else words.STUDENT
+        right = Opinion(sight.role if sight else "muted", name, said)
         width = min(now.widths[1], 320)
         out.append(charts.opinions(left, right, width=width, truth=label))
     buttons = [f'<button type="button" class="link" data-do="next">{words.IMAGE_NEXT}</button>']
@@ -444,7 +445,7 @@ def _mistakes(now: Scene, base: Sight, sight: Sight) -> str:
         [a - b for a, b in zip(x, y, strict=True)] for x, y in zip(before, after, strict=True)
     ]
     width = min(now.widths[2], 440)
-    drawn = charts.confusion_difference(change, width=width)
+    drawn = charts.confusion_difference(change, width=width, by=sight.name)
     rows = [
         charts.Row(str(i), [f"{v:.1f}".replace("-", charts.MINUS) for v in row])
         for i, row in enumerate(change)
