@@ -18,7 +18,7 @@ from gradio_client.exceptions import AppError
 from workbench import vision
 from workbench.base import BadInput
 from workbench.methods import METHODS
-from workbench.ui import _check, _form, _serve, _visitor, pages, words
+from workbench.ui import _check, _form, _serve, _take, _visitor, pages, words
 
 
 @pytest.fixture(scope="module")
@@ -317,6 +317,15 @@ def test_two_visitors_do_not_share_a_list(tmp_path, monkeypatch):
         found.bring_back()
     assert len(_visitor.visitor(one).shown()) == 2
     assert one not in "".join(path.name for path in (tmp_path / "visitors").iterdir())
+
+
+def test_somebody_new_sees_an_image_on_which_the_teacher_hesitates(tmp_path, monkeypatch):
+    monkeypatch.setenv("WORKBENCH_HOME", str(tmp_path))
+    place = _visitor.visitor(_visitor.new_token()).sample
+    known = _take.heard(_form.setup(_form.defaults()).recipe.teachers[0])
+    shares = _take.softmax(known.logits[place], 1.0)
+    first, second = sorted(shares)[:-3:-1]
+    assert first == shares[_take.gallery()[place][0]] and second > 0.2
 
 
 def test_a_damaged_list_starts_anew(tmp_path, monkeypatch):

@@ -153,6 +153,20 @@ def gallery() -> tuple[tuple[int, tuple[tuple[float, ...], ...]], ...]:
     )
 
 
+@functools.cache
+def undecided() -> int:
+    """The image of the gallery on which the shipped teacher hesitates most, and is right."""
+    known = heard(teacher(DATA["digits"]()))
+    if known is None:
+        return 0
+    doubts = [0.0] * GALLERY
+    for place, ((label, _), logits) in enumerate(zip(gallery(), known.logits, strict=True)):
+        shares = softmax(logits, 1.0)
+        if shares and max(shares) == shares[label]:
+            doubts[place] = -sum(share * math.log(share) for share in shares if share)
+    return doubts.index(max(doubts))
+
+
 def softmax(logits: list[float] | tuple[float, ...], temperature: float) -> list[float]:
     """Probabilities at a temperature; nothing where a number is not finite."""
     if not logits or not all(map(math.isfinite, logits)):

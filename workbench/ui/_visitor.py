@@ -22,6 +22,7 @@ from typing import Any
 from workbench import assets, runs
 from workbench.base import Trouble
 from workbench.recipe import digest
+from workbench.ui._take import undecided
 
 #: Runs in one list, visitors in memory, and seconds after which a list nobody opened is deleted.
 LONGEST, VISITORS, FORGET = 24, 500, 60 * 86_400
@@ -117,7 +118,7 @@ def _first(key: str) -> Visitor:
     names = [name_of(folder) for folder in folders if folder.is_dir()]
     names = names or [""]
     entries = [Entry(name) for name in names if name]
-    return Visitor(key, entries, chosen=names[-1], baseline=names[0])
+    return Visitor(key, entries, names[-1], names[0], undecided())
 
 
 _known: OrderedDict[str, Visitor] = OrderedDict()
