@@ -16,9 +16,12 @@ import time
 from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import Any, cast
 
+from torch import Tensor
+
 from workbench import charts, plots
 from workbench.base import BadInput
 from workbench.events import Event
+from workbench.functional import soft_log_probs
 
 WIDTH = 720
 #: Seconds: between two pictures of a live run, and that one takes at least.
@@ -428,6 +431,45 @@ def series(
     ]
 
 
-def pixels(image: Any) -> list[list[float]]:
+def pixels(image: Tensor) -> list[list[float]]:
     """A picture's rows of brightness, from a tensor (1, H, W)."""
     return cast(list[list[float]], image[0].tolist())
+
+
+def temperature(value: float) -> str:
+    """'T = 8', not 'T = 8.0'."""
+    return f"T = {value:.1f}".removesuffix(".0")
+
+
+def softened(logits: Tensor, value: float) -> str:
+    """One answer's bars at a temperature, over what they were at T = 1. Shape: logits (K,)."""
+    now, before = (soft_log_probs(logits[None], t).exp()[0].tolist() for t in (value, 1.0))
+    first = int(logits.argmax())
+    ranked = [k for k in logits.argsort(descending=True).tolist() if k != first]
+    rest = sum(now[k] for k in ranked)
+    most, least = ranked[:3], ranked[-1]
+    finding = [f"At {temperature(value)} everything goes to the {first}; the rest is dark."]
+    if rest >= 0.005:
+        share = charts.percent(rest, 0 if rest > 0.1 else 1)
+        finding = [
+            f"At {temperature(value)} it gives {share} to other digits:",
+            f"most to {most[0]}, {most[1]} and {most[2]}, least to {least}.",
+        ]
+    finding += [""] * (2 - len(finding))  # the bars must not jump
+    return charts.answer(
+        now, width=WIDTH - 176, finding=finding, ghost=before, bold=[first, *most],
+        name="What the teacher says",
+    )  # fmt: skip
+
+
+def likeness(logits: Tensor, y: Tensor, value: float) -> str:
+    """What images of each class are also taken for at a temperature. Shapes: (n, K), (n,)."""
+    p = soft_log_probs(logits, value).exp()
+    rows = [p[y == k].mean(0) for k in range(logits.shape[-1])]
+    pairs = [(float(r[j]), i, j) for i, r in enumerate(rows) for j in range(len(r)) if i != j]
+    share, i, j = max(pairs)
+    finding = f"At {temperature(value)} the brightest pair is {i} taken for {j}, "
+    finding += f"{charts.percent(share)}."
+    return charts.similarity(
+        [r.tolist() for r in rows], width=WIDTH - 176, peak=0.14, finding=[finding]
+    )
