@@ -22,15 +22,15 @@ class Claim:
 
 
 def stated(text: str) -> float:
-    """The one number of a claim, as people write it: −24.1, 85 002."""
+    """The number that a claim states, its last: 'at T = 8: 44.3 %', '−24.1', '85 002'."""
     found = _NUMBER.findall(text)
-    if len(found) != 1:
-        raise BadInput(f"claim({text!r}): expected exactly one number, found {len(found)}")
-    return float(re.sub(r"[ \u202f]", "", found[0]).replace("−", "-"))
+    if not found:
+        raise BadInput(f"claim({text!r}): expected a number in the text, found none")
+    return float(re.sub(r"[ \u202f]", "", found[-1]).replace("−", "-"))
 
 
 def claim(text: str, value: float, tolerance: float = 0.0) -> None:
-    """Print that the text's number is true of `value`, or raise: a lesson must not misstate.
+    """Print that the text's last number is true of `value`, or raise: a lesson must not misstate.
 
     Trained numbers differ a little between processors, so they get a tolerance; counts get none.
     What is printed does not depend on such differences.
