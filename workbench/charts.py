@@ -896,7 +896,7 @@ def answer(
         tall = max(1.0, 210 * p)
         bars.append(_el("rect", y=bottom - tall, height=tall, fill="var(--c)", **place))
         kind = "halo bold" if k in strong else "halo soft"
-        number = _plain(100 * p, 1 if p < 0.9995 else 3)
+        number = _plain(100 * p, 1 if p < 0.9995 or p == 1 else 4)  # 100.0 would be untrue
         bars.append(_text(x, bottom - tall - 6, number, kind, text_anchor="middle"))
         kind = "bold" if k in strong else "soft"
         out.append(_text(x, bottom + 20, word, kind, text_anchor="middle"))
@@ -960,6 +960,7 @@ def guess(
     high: float,
     *,
     width: float,
+    title: str = "",
     unit: str = "",
     you: float | None = None,
     truth: float | None = None,
@@ -968,7 +969,8 @@ def guess(
     digits: int = 1,
 ) -> str:
     """Your guess, the diamond, and the truth on one axis, the same before and after the run."""
-    left, right, y = 16.0, width - 24, 62.0
+    above = 40.0 if title else 0.0
+    left, right, y = 16.0, width - 24, 62.0 + above
 
     def x(value: float) -> float:
         inside = min(max(value, low), high)
@@ -979,7 +981,8 @@ def guess(
 
     stride = _nice((high - low) / max(2, min(10, width // 72)))
     out = [_line(left, y, right, y, "zero", stroke_width=2)]
-    words = []
+    out += [_text(0, 20, title, "finding")] if title else []
+    words = [title] if title else []
     for k in range(math.floor((high - low) / stride + 1e-9) + 1):
         at = low + k * stride
         last = at + stride > high + 1e-9
@@ -992,8 +995,8 @@ def guess(
         gap = {"stroke": "var(--ink)", "stroke_width": 1.5, "stroke_dasharray": DASH["you"]}
         out.append(_line(x(you), y, x(truth), y, "", **gap))
     for value, role_, word, base, places in (
-        (truth, role, name, 22.0, digits),
-        (you, "you", "You said", 44.0 if both else 22.0, 0),
+        (truth, role, name, 22.0 + above, digits),
+        (you, "you", "You said", above + (44.0 if both else 22.0), 0),
     ):
         if not _is_number(value):
             continue

@@ -52,7 +52,6 @@ def style() -> str:
         + rules
         + """--paper:var(--jp-layout-color0,var(--bg));color:var(--ink);overflow-x:auto;
 padding:8px 4px;font:400 14px/20px var(--sans)}
-.wb .ask{font:400 19px/28px var(--serif);margin:0 0 4px}
 .wb .note{color:var(--muted);font-size:13px;margin:4px 0 0}
 .wb .board{display:flex;flex-wrap:wrap;gap:32px;align-items:flex-end}
 .wb-bar{align-items:center;flex-wrap:wrap}
@@ -222,13 +221,13 @@ class Guess(_Shown):
         self.say = make.Button(description="That is my guess").add_class("wb-say")
         self.skip = make.Button(description="Skip the guess").add_class("wb-skip")
         self.svg = self._axis(None)
-        self.ask = _html(f'<p class="ask">{html.escape(question)}</p>', "wb-ask")
+        self.ask = _html("", "wb-ask")
         self.chart = _html(self._axis(middle), "wb-axis")
         self.slider.observe(self._moved, "value")
         self.say.on_click(lambda _: self.close(self.slider.value))
         self.skip.on_click(lambda _: self.close(None))
         bar = make.HBox([self.slider, self.say, self.skip]).add_class("wb-bar")
-        self.box = self._boxed(self.ask, self.chart, bar)
+        self.box = self._boxed(self.chart, bar, self.ask)
 
     @property
     def share(self) -> float | None:
@@ -236,8 +235,9 @@ class Guess(_Shown):
         return None if self.value is None else self.value / 100
 
     def _axis(self, you: float | None) -> str:
-        svg = charts.guess(self.low, self.high, width=WIDTH, unit=self.unit, you=you)
-        return svg.replace('aria-label="', f'aria-label="{charts.escape(self.question)} ', 1)
+        return charts.guess(
+            self.low, self.high, width=WIDTH, title=self.question, unit=self.unit, you=you
+        )
 
     def _moved(self, change: Any) -> None:
         self.chart.value = framed(self._axis(float(change["new"])))
@@ -247,8 +247,7 @@ class Guess(_Shown):
         self.value, self.closed = value, True
         self.slider.disabled = self.say.disabled = self.skip.disabled = True
         said = "Skipped." if value is None else "Noted. Run the next cell."
-        self.ask.value = framed(f'<p class="ask">{html.escape(self.question)}</p>'
-                                f'<p class="note" role="status">{said}</p>')  # fmt: skip
+        self.ask.value = framed(f'<p class="note" role="status">{said}</p>')
         for one in self._waiting:
             one.open()
 
