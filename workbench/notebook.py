@@ -52,8 +52,10 @@ def style() -> str:
         + rules
         + """--paper:var(--jp-layout-color0,var(--bg));color:var(--ink);overflow-x:auto;
 padding:8px 4px;font:400 14px/20px var(--sans)}
+.wb .numbers{max-width:720px}
 .wb .note{color:var(--muted);font-size:13px;margin:4px 0 0}
-.wb .board{display:flex;flex-wrap:wrap;gap:32px;align-items:flex-end}
+.wb-board{align-items:flex-start;flex-wrap:wrap}
+.wb-aside{margin-right:24px}
 .wb-bar{align-items:center;flex-wrap:wrap}
 .wb-bar .widget-slider{flex:1 1 280px;max-width:560px}
 .wb-bar button{border-radius:8px;min-width:max-content}
@@ -157,7 +159,7 @@ class Slider(_Shown):
     ) -> None:
         if not low < high or (log and low <= 0):
             raise BadInput(f"Slider({name!r}, {low}, {high}): expected low < high, above 0 if log")
-        self.draw, self.aside = draw, aside
+        self.draw = draw
         start = low if start is None else start
         make, look = _widgets(), {"description": name, "continuous_update": True}
         if log:
@@ -175,9 +177,12 @@ class Slider(_Shown):
             )
         self.slider.add_class("wb-slider")
         self.svg = draw(self.slider.value)
-        self.chart = _html(self._board(), "wb-chart")
+        self.chart = _html(self.svg, "wb-chart")
         self.slider.observe(self._moved, "value")
-        self.box = self._boxed(make.HBox([self.slider]).add_class("wb-bar"), self.chart)
+        # what stands aside is a widget of its own: it need not travel with every move
+        beside = [_html(aside, "wb-aside")] if aside else []
+        board = make.HBox([*beside, self.chart]).add_class("wb-board")
+        self.box = self._boxed(make.HBox([self.slider]).add_class("wb-bar"), board)
 
     @property
     def value(self) -> float:
@@ -188,12 +193,9 @@ class Slider(_Shown):
     def value(self, value: float) -> None:
         self.slider.value = value
 
-    def _board(self) -> str:
-        return f'<div class="board">{self.aside}{self.svg}</div>' if self.aside else self.svg
-
     def _moved(self, change: Any) -> None:
         self.svg = self.draw(float(change["new"]))
-        self.chart.value = framed(self._board())
+        self.chart.value = framed(self.svg)
 
 
 class Guess(_Shown):
@@ -326,6 +328,7 @@ class LiveRun(_Shown):
         make = _widgets()
         self.button = make.Button(description="Stop, keep it").add_class("wb-stop")
         self.progress = make.IntProgress(value=0, max=1)
+        self.progress.style.bar_color = "var(--jp-ui-font-color1,#333)"  # colour means a model
         self.status = _html('<p class="note" role="status">Starting.</p>', "wb-status")
         self.svg = draw([])
         self.chart = _html(self.svg, "wb-live")

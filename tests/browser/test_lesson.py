@@ -26,9 +26,9 @@ QUIET = {"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": Tru
 READY = """() => { const w = window.jupyterapp?.shell.currentWidget; const c = w?.content;
  return c?.model?.cells.length > 0 && c.widgets.length === c.model.cells.length
  && w.sessionContext.session?.kernel?.status === 'idle' }"""
-DONE = """() => { const all = [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')];
- return all.length > 0 && all.every(p => /\\d/.test(p.textContent)) }"""
-RUN_ALL = "() => { jupyterapp.commands.execute('notebook:run-all-cells') }"
+#: Their promise ends with the last cell; prompts would not tell, since a lesson comes executed.
+RUN_ALL = """() => { window.ran = false;
+ jupyterapp.commands.execute('notebook:run-all-cells').then(() => { window.ran = true }) }"""
 #: A live run must last long enough to be stopped.
 PACE = "6"
 
@@ -103,6 +103,7 @@ def opened(lab, browser, request):
         page = context.new_page()
         page.set_default_timeout(20_000)
         name = LESSONS[number].notebook.name
+        shutil.copy(ROOT / "notebooks" / name, lab.place / "project" / "notebooks" / name)
         page.goto(lab.at(f"doc/tree/notebooks/{name}") + "&reset")
         page.wait_for_function(READY, timeout=60_000)
         wanted = "JupyterLab Dark" if theme == "dark" else "JupyterLab Light"
@@ -119,7 +120,7 @@ def opened(lab, browser, request):
 
 
 def finish(page, seconds=150):
-    page.wait_for_function(DONE, timeout=1000 * seconds)
+    page.wait_for_function("window.ran", timeout=1000 * seconds)
     for kind in ("error", "stderr"):
         wrong = page.locator(
             f'.jp-OutputArea-output[data-mime-type="application/vnd.jupyter.{kind}"]'
@@ -141,7 +142,8 @@ def latency(page, name, picture_name, at, moves=12):
     handle = page.locator(f".{name} .noUi-handle").nth(at)
     handle.focus()
     page.evaluate(
-        """([name, at]) => { window.seen = []; const box = document.querySelectorAll('.' + name)[at];
+        """([name, at]) => { window.seen = [];
+        const box = document.querySelectorAll('.' + name)[at];
         document.addEventListener('keydown', () => { window.pressed = performance.now() }, true);
         new MutationObserver(() => { if (window.pressed) {
           window.seen.push(performance.now() - window.pressed); window.pressed = 0 } })

@@ -57,12 +57,17 @@ def current(path: Path) -> list[str]:
 
 
 def run(path: Path) -> Any:
-    """The notebook with the outputs of a fresh kernel, from an empty home."""
+    """The notebook of a file with the outputs of a fresh kernel."""
     import nbformat
+
+    return execute(nbformat.read(path, as_version=4), path)
+
+
+def execute(notebook: Any, path: Path) -> Any:
+    """Run every cell in place, in the folder of `path` and from an empty home."""
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError
 
-    notebook = nbformat.read(path, as_version=4)
     before = {k: os.environ.get(k) for k in ("WORKBENCH_HOME", "WORKBENCH_FAST")}
     with tempfile.TemporaryDirectory() as home:
         os.environ |= {"WORKBENCH_HOME": home, "WORKBENCH_FAST": "1"}
