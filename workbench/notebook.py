@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import html
+import math
 import os
 import re
 import threading
@@ -163,10 +164,9 @@ class Slider(_Shown):
         start = low if start is None else start
         make, look = _widgets(), {"description": name, "continuous_update": True}
         if log:
-            import math
-
+            # doublings in steps of 1/20: 2, 4, 8 and 16 are on the way, where a browser may rest
             self.slider = make.FloatLogSlider(
-                value=start, base=10, min=math.log10(low), max=math.log10(high), step=0.01,
+                value=start, base=2, min=math.log2(low), max=math.log2(high), step=0.05,
                 readout_format=".1f", **look,
             )  # fmt: skip
         elif whole:
