@@ -271,3 +271,10 @@ def test_the_solved_notebook_runs_too(number):
     execute(found, lesson.notebook)
     for cell in places:
         assert "✓ correct" in cell.outputs[-1].data["text/plain"]
+
+
+def test_the_readme_lists_every_lesson():
+    text = (LESSONS["01"].notebook.parents[1] / "README.md").read_text(encoding="utf-8")
+    for lesson in LESSONS.values():
+        link = f"[{lesson.number} {lesson.title}](notebooks/{lesson.notebook.name})"
+        assert f"| {link} | {lesson.minutes} | {lesson.question} |" in text

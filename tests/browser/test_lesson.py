@@ -137,7 +137,7 @@ def move(page, name, at=0, key="ArrowRight"):
     page.keyboard.press(key)
 
 
-def latency(page, name, picture_name, at, moves=12):
+def latency(page, name, picture_name, at, moves=20):
     """Milliseconds from a key press on a slider to its changed picture, the median of some."""
     handle = page.locator(f".{name} .noUi-handle").nth(at)
     handle.focus()
@@ -186,7 +186,7 @@ def test_lesson_01_from_the_first_cell_to_the_last(opened, keep):
         expect(chart).to_have_attribute("aria-label", re.compile("At T = 20 "))
     took = latency(page, "wb-slider", "wb-chart", 0)
     print(f"slider to picture: {took:.0f} ms")
-    assert took < 250  # 50 ms on a free machine; this one also runs the tests
+    assert took < 250  # about 30 ms on two free cores; these also run the tests
     page.locator(".wb-chart").first.scroll_into_view_if_needed()
     keep(page, "lesson-01-slider", False)
 
@@ -220,7 +220,8 @@ def test_lesson_02_stops_and_goes_on(opened, keep):
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_a_lesson_is_whole_before_anything_runs(opened, keep, theme):
     page = opened("01", theme)
-    expect(page.locator("img[src^='data:image/png']").first).to_be_visible()
-    assert page.locator("img[src^='data:image/png']").count() >= 10
+    stills = page.locator("img[src^='data:image/png']")
+    expect(stills.nth(9)).to_be_attached()
+    stills.first.scroll_into_view_if_needed()
     assert "model not found" not in page.inner_text("body")
     keep(page, f"lesson-01-arrival-{theme}", False)
