@@ -78,7 +78,9 @@ def _label(svg: str) -> str:
 def bundle(svg: str, *, widget: Any = None, page: str = "") -> Bundle:
     """The forms of one output: live, as a picture, and in words."""
     words = _label(svg)
-    data: dict[str, Any] = {"text/plain": words, "image/png": plots.png(svg)}
+    still = plots.png(svg)
+    width = int.from_bytes(still[16:20], "big") // plots.SCALE  # else it is shown twice as large
+    data: dict[str, Any] = {"text/plain": words, "image/png": still}
     if widget is not None:
         data[_WIDGET] = {
             "version_major": 2,
@@ -87,7 +89,7 @@ def bundle(svg: str, *, widget: Any = None, page: str = "") -> Bundle:
         }
     else:
         data["text/html"] = style() + framed(page or svg)
-    return data, {"image/png": {"alt": words}}
+    return data, {"image/png": {"alt": words, "width": width}}
 
 
 class Picture:

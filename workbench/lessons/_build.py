@@ -164,6 +164,7 @@ def _exact(cell: Any) -> list[Any]:
         (
             sorted(out.get("data", {})),
             out.get("text"),
+            out.get("metadata"),
             {k: v for k, v in out.get("data", {}).items() if k != "image/png"},
         )
         for out in cell.get("outputs", [])
