@@ -63,6 +63,14 @@ def pictures(width=544, name="Distilled, T = 8"):
         ),
         "opinions": charts.opinions(*both, width=width, truth=3),
         "opinion_rows": charts.opinion_rows([*both, Opinion("x", name, [])], width=width, truth=3),
+        "answer": charts.answer(
+            both[0].probabilities, width=width, finding=[name], ghost=[0.9] * 10, bold=[3]
+        ),
+        "similarity": charts.similarity(change, width=width, peak=0.2, finding=[name]),
+        "guess": charts.guess(0, 100, width=width, unit="%", you=70, truth=81.8, name=name),
+        "gallery": charts.gallery(
+            [[[0.0, 0.5], [1.0, 0.2]]] * 3, [name, "b", "c"], width=width, columns=2, label=name
+        ),
         "digit": charts.digit([[0.0, 0.5], [1.0, math.nan]], 64, name),
         "losses": charts.losses(terms, width=width, total=10),
         "spread": charts.spread(difference(name), width=width),
@@ -125,6 +133,9 @@ def test_is_an_image_with_a_label(which):
     ("curves", ["97.5", "86", "± 0.0", "Teacher", "step"]),
     ("opinions", ["3: Distilled, T = 8 64", "40", "4"]),
     ("opinion_rows", ["The answer is 3", "3 64", "3 40"]),
+    ("answer", ["Distilled, T = 8", "3 64.0", "9 4.0"]),
+    ("similarity", ["2 most for 3"]),
+    ("guess", ["You said 70", "81.8", "Distilled, T = 8 81.8"]),
     ("losses", ["1.25", "labels –"]),
     ("spread", ["+11.2", "10.3 to 12.2", "3 pairs"]),
     ("confusion", ["2 read as 3 5.0", "9 read as 0 −1.2"]),

@@ -42,6 +42,9 @@ DOORS = {
     "matplotlib": {"plots"},
     "torchvision": {"vision"},
     "ipywidgets": {"notebook"},
+    "IPython": {"notebook"},
+    "nbclient": {"lessons"},
+    "nbformat": {"lessons"},
     "transformers": {"models"},
 }
 #: app.py opens the app: in ui/, a name with _ only says that a file is no page.

@@ -314,6 +314,7 @@ def _progress(quiet: bool) -> Iterator[Report]:
 def catalogue() -> dict[str, Any]:
     """Everything the registries know, as plain data."""
     from workbench.data import DATA
+    from workbench.lessons import LESSONS
     from workbench.methods import METHODS
     from workbench.models import MODELS
     from workbench.recipes import RECIPES
@@ -339,7 +340,7 @@ def catalogue() -> dict[str, Any]:
             name: {"question": named.question, "arms": _arms(named.recipes)}
             for name, named in RECIPES.items()
         },
-        "lessons": {},
+        "lessons": {name: lesson.describe() for name, lesson in LESSONS.items()},
     }  # fmt: skip
 
 
@@ -789,6 +790,50 @@ def _runs_rm(takes: Sequence[Path], as_json: bool) -> int:
     return _dump({"removed": [str(take) for take in takes]}) if as_json else 0
 
 
+# ---------------------------------------------------------------------------------- lessons
+
+
+def _fill_lessons(parser: Parser) -> None:
+    choices = ("list", "key", "build")
+    parser.add_argument("what", choices=choices, metavar="list|key|build")
+    parser.add_argument("numbers", nargs="*", metavar="NUMBER", help="01, 02, …; all if none")
+    about = "for build: write nothing, say what is not current"
+    parser.add_argument("--check", action="store_true", help=about)
+
+
+def _lessons(args: argparse.Namespace) -> int:
+    from workbench.base import BadInput
+    from workbench.lessons import LESSONS
+
+    if args.check and args.what != "build":
+        raise BadInput(f"lessons {args.what}: --check belongs to build")
+    chosen = [LESSONS[number] for number in args.numbers or LESSONS]
+    if args.what == "list":
+        rows = [[o.number, o.title, f"{o.minutes} minutes", o.question] for o in chosen]
+        print(_columns(rows))
+        return 0
+    if args.what == "key":
+        print("\n\n\n".join(lesson.key() for lesson in chosen))
+        return 0
+    return _build([lesson.notebook for lesson in chosen], args.check)
+
+
+def _build(notebooks: Sequence[Path], check: bool) -> int:
+    from workbench.lessons import build, current
+
+    wrong = []
+    for path in notebooks:
+        if check:
+            found = current(path)
+            wrong += found
+            print(f"{path.name}: {'not current' if found else 'current'}")
+        else:
+            print(f"{path.name}: {'built' if build(path) else 'was current'}")
+    for sentence in wrong:
+        print(sentence, file=sys.stderr)
+    return 1 if wrong else 0
+
+
 # ------------------------------------------------------------------------- bench and tables
 
 
@@ -814,7 +859,7 @@ _ABOUT = {
     "README.md": "this page",
     "LICENSE": "Apache-2.0",
     "requirements.txt": "what the app and the package need",
-    "notebooks": "The lessons.",
+    "notebooks": "The lessons: Jupyter notebooks with guesses, experiments and exercises.",
     "tests": "Mirrors workbench/, and contract tests over the registries.",
     "runs": "Finished runs: weights and events, named by their recipes.",
     "run": "makes a fresh environment and runs the tests",
@@ -888,6 +933,9 @@ COMMANDS = {
     "sweep": Command("train every setting of a method's knobs", _fill_sweep, _sweep),
     "replay": Command("show what happened in a run, without training", _fill_replay, _replay),
     "runs": Command("list, show or remove runs", _fill_runs, _runs),
+    "lessons": Command(
+        "list lessons, print answer keys, run and clean notebooks", _fill_lessons, _lessons
+    ),
     "bench": Command("measure ratios of speed in one run", _fill_bench, _bench),
     "table": Command("print a generated table of the README", _fill_table, _table),
 }

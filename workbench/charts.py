@@ -79,6 +79,7 @@ font-variant-numeric:tabular-nums}
 .chart .name{font-weight:600;font-size:14px;fill:var(--ct)}
 .chart .val{fill:var(--ct);font-size:13px}
 .chart .aside{font-weight:400;font-size:13px;fill:var(--muted)}
+.chart .finding{font:400 19px/28px var(--serif)}
 .chart .halo{paint-order:stroke;stroke:var(--paper,var(--bg));stroke-width:4px;
 stroke-linejoin:round}
 """
@@ -895,6 +896,181 @@ def opinions_table(
         Row(m.name, [percent(_share(m, k)) for k in range(len(classes))], m.role) for m in models
     ]
     return table(["Model", *classes], body, caption=caption)
+
+
+# ---------------------------------------------------------------- one answer, and guesses
+
+
+def answer(
+    probabilities: Sequence[float | None],
+    *,
+    width: float,
+    finding: Sequence[str] = (),
+    ghost: Sequence[float | None] = (),
+    role: str = "teacher",
+    name: str = "What the teacher says",
+    classes: Sequence[str] = "0123456789",
+    bold: Iterable[int] = (),
+) -> str:
+    """One answer as bars under its finding; a pale ghost with a cap shows what it was before.
+
+    The axis is always 0 to 100 %, so that what falls and what rises can be compared as they move.
+    """
+    said, before = Opinion(role, name, probabilities), Opinion(role, name, ghost)
+    top = 26.0 * len(finding) + 34
+    bottom, left = top + 210, 44.0
+    column = (width - left) / max(1, len(classes))
+    out = [_text(0, 20 + 26 * i, line, "finding") for i, line in enumerate(finding)]
+    for k in (0, 50, 100):
+        y = round(bottom - 2.1 * k) + 0.5
+        out.append(_line(left, y, width, y, "grid" if k else "zero"))
+        text = f"{k}{NARROW}%" if k == 100 else k
+        out.append(_text(left - 8, y + 4, text, "tick", text_anchor="end"))
+    strong, bars = set(bold), []
+    for k, word in enumerate(classes):
+        x, p, q = left + column * (k + 0.5), _share(said, k), _share(before, k)
+        place = {"x": x - column * 0.35, "width": column * 0.7}
+        if q > p:
+            tall = 210 * q
+            bars.append(_el("rect", y=bottom - tall, height=tall, fill="var(--c)",
+                            fill_opacity="var(--band)", **place))  # fmt: skip
+            bars.append(_el("rect", y=bottom - tall, height=2, fill="var(--c)", **place))
+        tall = max(1.0, 210 * p)
+        bars.append(_el("rect", y=bottom - tall, height=tall, fill="var(--c)", **place))
+        kind = "halo bold" if k in strong else "halo soft"
+        number = _plain(100 * p, 1 if p < 0.9995 or p == 1 else 4)  # 100.0 would be untrue
+        bars.append(_text(x, bottom - tall - 6, number, kind, text_anchor="middle"))
+        kind = "bold" if k in strong else "soft"
+        out.append(_text(x, bottom + 20, word, kind, text_anchor="middle"))
+    out.append(_el("g", *bars, class_=_role(role)))
+    label = f"{name}. {' '.join(finding)} " + ", ".join(
+        f"{word} {percent(_share(said, k))}" for k, word in enumerate(classes)
+    )
+    return _svg(width, bottom + 30, label + ".", *out)
+
+
+def similarity(
+    rows: Sequence[Sequence[float | None]],
+    *,
+    width: float,
+    peak: float,
+    finding: Sequence[str] = (),
+    role: str = "teacher",
+    classes: Sequence[str] = "0123456789",
+) -> str:
+    """What images of each class are also taken for, in per cent: the mean answer by class.
+
+    `peak` is the share with the full colour, fixed so that the picture lights up as answers
+    soften. The diagonal is a slash: how sure the answer is, is another question.
+    """
+    left, top = 34.0, 26.0 * len(finding) + 52
+    cell = min((width - left) / max(1, len(classes)), 44.0)
+    out = [_text(0, 20 + 26 * i, line, "finding") for i, line in enumerate(finding)]
+    out.append(_text(0, top - 28, "image of", "tick"))
+    out.append(_text(left + 40, top - 28, "also taken for", "tick"))
+    words = []
+    for i, name in enumerate(classes):
+        at = {"text_anchor": "middle"}
+        out.append(_text(12, top + cell * (i + 0.5) + 5, name, "bold", **at))
+        out.append(_text(left + cell * (i + 0.5), top - 8, name, "bold", **at))
+        row = Opinion(role, name, rows[i] if i < len(rows) else [])
+        others = [j for j in range(len(classes)) if j != i]
+        most = max(others, key=lambda j: _share(row, j), default=i)
+        words.append(f"{name} most for {classes[most]}, {percent(_share(row, most))}")
+        for j in range(len(classes)):
+            x, y = left + cell * j, top + cell * i
+            if i == j:
+                slash = f"M{x + cell * 0.36:.1f},{y + cell * 0.64:.1f}"
+                slash += f"l{cell * 0.28:.1f},{-cell * 0.28:.1f}"
+                out.append(_el("path", class_="zero", d=slash, stroke_width=1.5))
+                continue
+            share = _share(row, j)
+            box = {"x": x + 1, "y": y + 1, "width": cell - 2, "height": cell - 2, "rx": 2}
+            out.append(_el("rect", style="fill:var(--sunken)", **box))
+            fill = f"fill:var(--{_role(role)});fill-opacity:{_strength(share, peak)}"
+            if share >= 0.002:
+                out.append(_el("rect", style=fill, **box))
+            if share >= 0.01:
+                number = f"{100 * share:.0f}"
+                out.append(_text(x + cell / 2, y + cell / 2 + 4.5, number, **at))
+    label = " ".join(finding) + " What images are also taken for: " + "; ".join(words) + "."
+    return _svg(width, top + cell * len(classes) + 6, label.strip(), *out)
+
+
+def guess(
+    low: float,
+    high: float,
+    *,
+    width: float,
+    title: str = "",
+    unit: str = "",
+    you: float | None = None,
+    truth: float | None = None,
+    name: str = "It is",
+    role: str = "kd",
+    digits: int = 1,
+) -> str:
+    """Your guess, the diamond, and the truth on one axis, the same before and after the run."""
+    above = 40.0 if title else 0.0
+    left, right, y = 16.0, width - 24, 62.0 + above
+
+    def x(value: float) -> float:
+        inside = min(max(value, low), high)
+        return left + (right - left) * (inside - low) / (high - low)
+
+    def shown(value: float, places: int) -> str:
+        return _plain(value, places) + (NARROW + unit if unit else "")
+
+    stride = _nice((high - low) / max(2, min(10, width // 72)))
+    out = [_line(left, y, right, y, "zero", stroke_width=2)]
+    out += [_text(0, 20, title, "finding")] if title else []
+    words = [title] if title else []
+    for k in range(math.floor((high - low) / stride + 1e-9) + 1):
+        at = low + k * stride
+        last = at + stride > high + 1e-9
+        out.append(_line(x(at), y, x(at), y + 6, "zero"))
+        text = shown(at, 0) if last else _plain(at, 0)
+        out.append(_text(x(at), y + 22, text, "tick", text_anchor="middle"))
+    both = _is_number(you) and _is_number(truth)
+    if both:
+        assert you is not None and truth is not None
+        gap = {"stroke": "var(--ink)", "stroke_width": 1.5, "stroke_dasharray": DASH["you"]}
+        out.append(_line(x(you), y, x(truth), y, "", **gap))
+    for value, role_, word, base, places in (
+        (truth, role, name, 22.0 + above, digits),
+        (you, "you", "You said", above + (44.0 if both else 22.0), 0),
+    ):
+        if not _is_number(value):
+            continue
+        text = f"{word} {shown(value, places)}"
+        half = _text_width(text, 14) / 2
+        middle = min(max(x(value), half), width - half)
+        word_ = _text(middle, base, text, "name halo", text_anchor="middle")
+        out.append(_el("g", word_, class_=_role(role_)))
+        out.append(_mark(role_, x(value), y, 6))
+        words.append(text + ".")
+    label = f"Axis from {shown(low, 0)} to {shown(high, 0)}. " + " ".join(words)
+    return _svg(width, y + 30, label.strip(), *out)
+
+
+def gallery(
+    images: Sequence[Sequence[Sequence[float]]],
+    names: Sequence[str],
+    *,
+    width: float,
+    columns: int,
+    label: str,
+) -> str:
+    """Small pictures in rows, each with its name below."""
+    column = width / max(1, columns)
+    size = min(column - 12, 56)
+    out = []
+    for i, (pixels, name) in enumerate(zip(images, names, strict=True)):
+        x, y = column * (i % columns) + (column - size) / 2, (size + 30) * (i // columns)
+        out.append(_el("g", digit(pixels, size, name), transform=f"translate({x:.1f},{y:.1f})"))
+        out.append(_text(x + size / 2, y + size + 18, name, "soft", text_anchor="middle"))
+    rows = -(-len(images) // max(1, columns))
+    return _svg(width, (size + 30) * rows, label, *out)
 
 
 # ---------------------------------------------------------------- digits and losses

@@ -421,6 +421,15 @@ class Run:
         x = [recipe.data.parts()[part].x for recipe in self.recipes]
         return torch.stack([listen(self.student(i), x[i]).logits for i in range(len(x))])
 
+    def opinions(self) -> Tensor:
+        """What the first student of each arm said about the gallery: (events, arms, images, K)."""
+        import numpy as np
+
+        classes = self.recipes[0].data.classes
+        read = np.fromfile(self.folder / "opinions.f16", np.float16)
+        shape = (-1, len(arms(self.recipes)), GALLERY, classes)
+        return torch.from_numpy(read.astype(np.float32).reshape(shape))
+
     def reports(self, teacher: Recipe | None = None) -> list[dict[str, Any]]:
         """The evaluation of every student on its test part, kept beside the run."""
         from workbench.evaluation import report

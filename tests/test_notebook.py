@@ -1,0 +1,167 @@
+"""What a lesson's cell shows: each in three forms, driven as a learner drives it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+
+import pytest
+
+from workbench import RECIPES, Run, charts
+from workbench.base import BadInput
+from workbench.events import Event
+from workbench.notebook import Guess, LiveRun, Page, Picture, Slider, series, style
+
+WIDGET = "application/vnd.jupyter.widget-view+json"
+
+
+def bars(value):
+    return charts.answer([0.1] * 10, width=400, finding=[f"T = {value:.1f}"])
+
+
+def curve(events):
+    return charts.curves(series(events, [("kd", "Student", [0])]), width=500, last_step=100)
+
+
+def made(steps=100, pause=0.0, fails=None):
+    """Events as a training makes them."""
+    for step in range(0, steps + 1, 5):
+        if step == fails:
+            raise ValueError("the loss became infinite")
+        time.sleep(pause)
+        yield Event(step, steps, {}, {"test": (step / steps,)})
+
+
+@pytest.fixture(autouse=True)
+def plain(monkeypatch):
+    monkeypatch.delenv("WORKBENCH_FAST", raising=False)
+    monkeypatch.delenv("WORKBENCH_PACE", raising=False)
+
+
+def settled(run, seconds=5):
+    until = time.monotonic() + seconds
+    while not run._done.is_set() and time.monotonic() < until:
+        time.sleep(0.01)
+    assert run._done.is_set()
+
+
+def test_a_picture_has_three_forms():
+    data, more = Picture(bars(8))._repr_mimebundle_()
+    assert data["image/png"].startswith(b"\x89PNG") and "T = 8.0" in data["text/plain"]
+    assert "<svg" in data["text/html"] and more["image/png"]["alt"] == data["text/plain"]
+    assert repr(Page("<p>a<b>b</b></p>")) == "a b"
+
+
+def test_the_style_stays_inside_a_lesson():
+    text = style()
+    assert text.startswith("<style>.wb{") and ":root" not in text and "body:" not in text
+    assert "data-jp-theme-light" in text and text.count("{") == text.count("}")
+
+
+@pytest.mark.parametrize("more", [{}, {"log": True}, {"whole": True}])
+def test_a_slider_redraws_and_keeps_a_still(more):
+    slider = Slider(bars, "T", 1, 20, start=4, **more)
+    assert "T = 4.0" in slider.chart.value
+    begun = time.perf_counter()
+    slider.value = 8
+    assert time.perf_counter() - begun < 0.05
+    assert "T = 8.0" in slider.chart.value
+    data, _ = slider._repr_mimebundle_()
+    assert {WIDGET, "image/png", "text/plain"} == set(data) and "T = 8.0" in data["text/plain"]
+
+
+@pytest.mark.parametrize(("low", "high", "more"), [(2, 1, {}), (0, 1, {"log": True})])
+def test_a_slider_without_a_range_is_refused(low, high, more):
+    with pytest.raises(BadInput, match="low < high"):
+        Slider(bars, "T", low, high, **more)
+
+
+def test_a_guess_stands_beside_the_truth():
+    guess = Guess("How many?", 0, 100, unit="%")
+    reveal = guess.reveal(82.0, "Labels only", role="labels")
+    assert "still open" in reveal.chart.value and "82" not in reveal.chart.value
+    guess.slider.value = 70
+    assert "You said 70" in guess.chart.value and guess.value is None
+    guess.say.click()
+    assert guess.value == 70 and guess.share == 0.7 and guess.slider.disabled
+    for words in ("You said 70", "Labels only 82.0", "Why the gap?"):
+        assert words in reveal.chart.value.replace("\u202f%", "")
+    later = guess.reveal(71.0)
+    assert "You said 70" in later.chart.value and "Why the gap?" not in later.chart.value
+
+
+def test_a_guess_may_be_skipped():
+    guess = Guess("How many?", 0, 100)
+    reveal = guess.reveal(82.0)
+    guess.skip.click()
+    assert guess.value is None and guess.share is None
+    assert "It is 82.0" in reveal.chart.value and "You said" not in reveal.chart.value
+
+
+def test_a_live_run_draws_and_ends():
+    run = LiveRun(made(), curve, name="a", seconds=0.2)
+    events = asyncio.run(_await(run))
+    assert len(events) == 21 and "Finished" in run.status.value
+    assert "100.0" in run.chart.value and run.button.disabled
+    assert run.progress.value == run.progress.max == 100
+
+
+async def _await(run):
+    return await run
+
+
+def test_stop_stops_and_keeps():
+    run = LiveRun(made(), curve, name="a", seconds=30)
+    while len(run.events) < 2:
+        time.sleep(0.01)
+    begun = time.monotonic()
+    run.button.click()
+    events = run.wait()
+    assert time.monotonic() - begun < 0.5 and 2 <= len(events) < 21
+    assert "Stopped at step" in run.status.value and "kept" in run.status.value
+
+
+def test_stopping_a_real_run_leaves_it_resumable(home):
+    source = Run(RECIPES["first-act"].recipes, fresh=True)
+    run = LiveRun(source, curve, name="a", seconds=30)
+    while len(run.events) < 2:
+        time.sleep(0.01)
+    run.stop()
+    settled(run)
+    assert source.status.status == "stopped"
+    run = LiveRun(Run.at(source.folder), curve, name="a", seconds=0)
+    assert run.wait()[-1].step == 300 and source.status.status == "done"
+
+
+def test_the_same_name_ends_the_older_run():
+    first = LiveRun(made(), curve, name="a", seconds=30)
+    second = LiveRun(made(), curve, name="a", seconds=0)
+    second.wait()
+    settled(first)
+    assert first.events[-1].step < 100 and second.events[-1].step == 100
+
+
+def test_a_broken_run_says_so_and_raises_where_it_is_awaited():
+    run = LiveRun(made(fails=50), curve, name="a", seconds=0)
+    with pytest.raises(ValueError, match="infinite"):
+        run.wait()
+    assert "It broke: the loss became infinite" in run.status.value
+
+
+def test_fast_changes_when_but_not_what(monkeypatch):
+    slow = LiveRun(made(), curve, name="a", seconds=0.3)
+    slow.wait()
+    monkeypatch.setenv("WORKBENCH_FAST", "1")
+    fast = LiveRun(made(), curve, name="a", seconds=60)
+    assert fast._done.is_set(), "it is over when its cell is"
+    assert fast.events == slow.events and fast.svg == slow.svg
+    assert fast.status.value == slow.status.value
+
+
+def test_callbacks_work_from_another_thread():
+    slider = Slider(bars, "T", 1, 20)
+    worker = threading.Thread(target=lambda: setattr(slider, "value", 9))
+    worker.start()
+    worker.join()
+    assert "T = 9.0" in slider.chart.value
