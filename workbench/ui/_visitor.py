@@ -112,9 +112,8 @@ def is_token(value: object) -> bool:
 
 
 def _first(key: str) -> Visitor:
-    """What somebody new finds: the shipped runs, the last of them in the picture."""
-    _, *groups = assets.shipped()
-    folders = [runs.SHIPPED / digest(group) / "1" for group in groups]
+    """What somebody new finds: the first act's runs, the last of them in the picture."""
+    folders = [runs.SHIPPED / digest(group) / "1" for group in assets.groups("first-act")]
     names = [name_of(folder) for folder in folders if folder.is_dir()]
     names = names or [""]
     entries = [Entry(name) for name in names if name]
