@@ -68,7 +68,8 @@ def _bars(accuracy: float) -> str:
         named=order[:4],
         label=words.soft_label(shares, 1.0),
     )
-    right = f"<small>{escape(words.right_on(accuracy))}</small>"
+    rest = f'<span class="brief">{words.OF_TEST}</span>'
+    right = f"<small>{escape(words.right_on(accuracy))}{rest}</small>"
     return (
         f'<section class="bars"><h2 class="part">{charts.marker("teacher", 14)}{words.SAYS}'
         f'{right}</h2><p class="say" data-finding>{escape(words.soft_sentence(shares, 1.0))}</p>'
@@ -101,7 +102,7 @@ def _ask(teacher: float, labels: float) -> str:
         ("labels", f"A, labels only {shown[1]}", labels),
     ]
     label = words.SOFT["unguessed"].format(teacher=shown[0], labels=shown[1])
-    axis = charts.guess_axis(levels, start=labels, text=words.UNGUESSED, label=label)
+    axis = charts.guess_axis(levels, start=labels, text=words.UNGUESSED, label=label, height=232)
     slider = (
         f'<input type="range" min="50" max="100" step="1" value="{round(100 * labels)}" '
         f'aria-label="{words.GUESS_SLIDER}" aria-orientation="vertical" data-guess>'
@@ -110,7 +111,7 @@ def _ask(teacher: float, labels: float) -> str:
         f'<section class="ask card"><h2 class="part">{charts.marker("you", 16)}{words.GUESS}</h2>'
         f'<p class="aside">{escape(words.GUESS_NOTE)}</p>'
         f'<p class="say">{escape(words.a_gets(labels))}</p>'
-        f'<div class="draw">{axis}{slider}</div>'
+        f'<div class="draw">{axis}{slider}<span class="handle"></span></div>'
         f'<p class="aside hint" role="status" data-hint></p>'
         f'<button type="button" class="act-button" data-train>{words.TRAIN_BOTH}</button>'
         f'<button type="button" class="link" data-skip>{words.SKIP}</button></section>'
@@ -169,7 +170,7 @@ def race(act: Act, seen: View | None, width: int) -> str:
     note = None
     over = seen.overtaken if seen.state == "finished" else None
     narrow = width < 520
-    if over is not None and act.stage == "warm" and not narrow:
+    if over is not None and over > seen.steps // 50 and act.stage == "warm" and not narrow:
         low, high = seen.means(over)
         note = Note(seen.events[over].step, ((low or 0) + (high or 0)) / 2, words.TOUCHES)
     known = _act.taught()
@@ -189,7 +190,7 @@ def race(act: Act, seen: View | None, width: int) -> str:
     return (
         f'<h2 class="part">{words.LEARN}<small>{recorded}{escape(about)}</small></h2>'
         f'<div class="figure" id="race" data-n="{len(seen.events)}" data-state="{seen.state}">'
-        f'{drawn}</div><p class="say">{_nowrap(_say(act, seen, over))}</p>'
+        f'{drawn}</div><p class="say">{_nowrap(_say(act, seen))}</p>'
     )
 
 
@@ -197,31 +198,33 @@ def _nowrap(text: str) -> str:
     return escape(text.replace(" = ", "\u00a0=\u00a0"))
 
 
-def _name(stage: str) -> str:
-    return f"Distilled, T = {words.temperature(_act.WARM if stage == 'warm' else _act.COLD)}"
+def _at(stage: str) -> str:
+    return words.temperature(_act.WARM if stage == "warm" else _act.COLD)
 
 
 def _series(act: Act, seen: View, narrow: bool) -> list[Series]:
     steps = [event.step for event in seen.events]
-    short = "T = 8", "T = 1"
     state = {"queued": "running", "failed": "stopped"}.get(seen.state, seen.state)
-    out = [Series("labels", words.SHORT["scratch"], steps, seen.rows(False), state)]
+    name = words.A_SHORT if narrow else words.A_NAME
+    out = [Series("labels", name, steps, seen.rows(False), state)]
+    short = words.B_SHORT.format(_at(act.stage))
     if act.stage == "warm":
-        name = short[0] if narrow else _name("warm")
+        name = short if narrow else words.B_NAME
         return [*out, Series("kd", name, steps, seen.rows(True), state)]
     before = _act.view(act, "warm")
     if before is not None and before.events:
-        at = [event.step for event in before.events]
-        out.append(Series("kd", short[0], at, before.rows(True)))
-    return [*out, Series("third", short[1], steps, seen.rows(True), state)]
+        at, was = [event.step for event in before.events], words.B_SHORT.format(_at("warm"))
+        out.append(Series("kd", was, at, before.rows(True)))
+    return [*out, Series("third", short, steps, seen.rows(True), state)]
 
 
-def _say(act: Act, seen: View, over: int | None) -> str:
-    judged = seen.verdict
+def _say(act: Act, seen: View) -> str:
+    judged, name = seen.verdict, words.B_FULL.format(_at(act.stage))
+    if judged is not None and act.stage == "cold":
+        before = _act.view(act, "warm")
+        return words.cold_finding(name, judged, before.verdict if before else None)
     if judged is not None:
-        shape = words.act_shape(seen.events[over].step if over is not None else None)
-        said = words.act_finding(_name(act.stage), judged)
-        return f"{said} {shape}" if act.stage == "warm" else said
+        return words.act_finding(name, judged)
     if seen.state in ("stopped", "failed"):
         low, high = seen.means()
         return words.act_means(low, high) if low is not None and high is not None else ""
@@ -270,7 +273,7 @@ def _yours(act: Act, result: float | None) -> str:
     if act.guess is None:
         return ""
     if result is None:
-        said = words.GUESSED.format(charts.percent(act.guess, 0).removesuffix(f"{charts.NARROW}%"))
+        said = words.YOUR_GUESS.format(charts.percent(act.guess, 0))
     else:
         said = words.missed(act.guess, result)
     return f'<h2 class="part yours">{charts.marker("you", 16)}<span>{escape(said)}</span></h2>'
@@ -278,22 +281,18 @@ def _yours(act: Act, result: float | None) -> str:
 
 def _judged(act: Act, seen: View, judged: Verdict, width: int) -> str:
     role = "kd" if act.stage == "warm" else "third"
-    out = [charts.chip(judged.text)]
+    out, pairs = [charts.chip(judged.text)], seen.pairs
     if judged.mean is not None:
         number = f"{charts.signed(judged.mean)}<small>points</small>"
-        out.append(f'<p class="huge {role}">{number}</p>')
-    pairs = seen.pairs
+        out.insert(0, f'<p class="huge {role}">{number}</p>')
+    out = [f'<div class="score">{"".join(out)}</div>']
     note = words.act_pairs(judged, sum(p > 0 for p in pairs))
-    before = _act.view(act, "warm") if act.stage == "cold" else None
-    first = before.verdict if before else None
-    if first is not None and first.mean is not None:
-        note = f"{words.was(first.mean)} {note}"
     out.append(f'<p class="aside">{_nowrap(note)}</p>')
+    before = _act.view(act, "warm") if act.stage == "cold" else None
     if judged.mean is not None and judged.low is not None and judged.high is not None:
-        row = Difference(
-            role, _name(act.stage), pairs, judged.mean, judged.low, judged.high, "",
-            judged.text.lower(),
-        )  # fmt: skip
+        name, decided = words.B_FULL.format(_at(act.stage)), judged.text.lower()
+        ends = judged.low, judged.high
+        row = Difference(role, name, pairs, judged.mean, *ends, "", decided)
         high = max([0.15, *pairs, *(before.pairs if before else ())])
         span = charts.limits([row])[0], charts.limits([Difference("kd", "", [high], 0, 0, 0)])[1]
         out.append(charts.spread(row, width=width, span=span))

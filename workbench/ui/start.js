@@ -40,7 +40,8 @@ if (root) {
       put(ghosts[k], 'y', -ghost); put(ghosts[k], 'height', ghost)
       put(caps[k], 'y', -ghost); put(caps[k], 'height', ghost ? 2 : 0)
       put(numbers[k], 'y', -tall - 6)
-      numbers[k].textContent = fixed(100 * shares[k], wide ? 1 : 0)
+      const share = 100 * shares[k]
+      numbers[k].textContent = fixed(share, wide || (share > 99 && share < 100) ? 1 : 0)
       put(numbers[k], 'class', (named.has(k) ? 'bold' : 'soft') + ' halo')
       put(classes[k], 'class', named.has(k) ? 'bold' : 'soft')
       put(pictures[k], 'opacity', named.has(k) ? 1 : 0.45)
@@ -111,13 +112,14 @@ if (root) {
   }
   const area = $('.draw')
   area.addEventListener('pointerdown', (event) => {
-    if (event.button) return
+    if (event.button || (event.pointerType === 'touch' && !event.target.closest('.handle'))) return
     event.preventDefault()
     guess.focus({ preventScroll: true })
     area.setPointerCapture(event.pointerId)
     drag(event)
   })
   area.addEventListener('pointermove', (event) => area.hasPointerCapture(event.pointerId) && drag(event))
+  area.addEventListener('click', drag) // a tap beside the mark, where a finger also scrolls
   guess.addEventListener('input', () => { moved = true; mark() })
   slider.addEventListener('input', draw)
   root.addEventListener('click', (event) => {

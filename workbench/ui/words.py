@@ -428,6 +428,7 @@ ACT_WATCH = "Twelve of each learn. Who gets further?"
 ACT_COLD = "The same again, at T\u00a0=\u00a01."
 ACT_STOPPED = "Stopped half way."
 ONE_IMAGE, ANOTHER_IMAGE = "One image", "Another image"
+OF_TEST = " of test images"
 SAYS, SAYS_TABLE = "What the teacher says", "What the teacher says about this image"
 TEMPERATURE, AS_TRAINED, NEARLY_EVEN = "Temperature", "as trained", "nearly even"
 GUESS, UNGUESSED, GUESSED = "Your guess", "B: drag me", "B: {} %?".replace(" %", NARROW + "%")
@@ -454,13 +455,17 @@ BANDS_NOTE = "bands are ± 1 standard deviation of twelve students"
 RECORDING = "A recording"
 RECORDING_WHY = "No training could start within 2 s, so this is the recording of an earlier one."
 NO_RECORDING = "The recording is missing; python -m workbench.assets makes it anew."
-LOOK_AT = "Two bands grow. Dotted is A, from labels; dashed is B, from the teacher’s bars."
-LOOK_AT_COLD = "The same students. This time B’s bars are at T\u00a0=\u00a01, nearly a label."
+LOOK_AT = "Two bands grow: A learns from labels, B from the teacher’s bars."
+A_NAME, B_NAME = "A, labels only", "B, distilled"
+A_SHORT, B_SHORT = "A, labels", "B, T = {}"
+B_FULL = "B, distilled at T = {}"
+YOUR_GUESS = "Your guess for B: {}"
+LOOK_AT_COLD = "The same starts. This time B’s bars are at T\u00a0=\u00a01, nearly a label."
 TOUCHES = "distilled overtakes"
 
 #: What the script on the page fills in, by itself, as the temperature moves.
 SOFT = {
-    "sure": "At T\u00a0=\u00a0{T} it is {top} sure of a {best}. Turn the temperature up.",
+    "sure": "At T\u00a0=\u00a0{T} it is {top} sure of a\u00a0{best}. Turn the temperature up.",
     "open": "At T\u00a0=\u00a0{T} it gives {rest} to other digits: most to {a}, {b} and {c}, "
     "least to {least}.",
     "even": "At T\u00a0=\u00a0{T} the ten are nearly even: {best} has {top}, {least} still {low}.",
@@ -519,7 +524,7 @@ def a_gets(accuracy: float) -> str:
 
 def right_on(accuracy: float) -> str:
     """How good the teacher is."""
-    return f"right on {percent(accuracy)} of test images"
+    return f"right on {percent(accuracy)}"
 
 
 def step_of(step: int) -> str:
@@ -570,6 +575,14 @@ def act_finding(name: str, verdict: Any) -> str:
     return f"{said}{because}."
 
 
+def cold_finding(name: str, cold: Any, warm: Any) -> str:
+    """The same at T = 1, beside what it was at T = 8."""
+    said = finding(name, "Labels only", cold, None)
+    if warm is None or warm.mean is None:
+        return said
+    return f"{said.removesuffix('.')}; at T = 8 it was {signed(warm.mean)}."
+
+
 def act_pairs(verdict: Any, ahead: int) -> str:
     """Interval and pairs, for the card."""
     if verdict.low is None:
@@ -611,11 +624,6 @@ def cold_why(sure: float) -> str:
     )
 
 
-def was(difference: float) -> str:
-    """The same at T = 8."""
-    return f"At T\u00a0=\u00a08 it was {signed(difference)}."
-
-
 def act_now(recorded: bool, state: str, step: int, steps: int) -> tuple[str, str]:
     """The state while students learn: a word and the rest."""
     rest = at_step(step, steps)
@@ -630,7 +638,7 @@ def act_now(recorded: bool, state: str, step: int, steps: int) -> tuple[str, str
 
 def act_means(labels: float, taught: float) -> str:
     """Where the two stand."""
-    return f"Now: labels only {percent(labels, 0)}, distilled {percent(taught, 0)} right."
+    return f"Now A is right on {percent(labels, 0)}, B on {percent(taught, 0)}."
 
 
 def act_cost(recorded: bool, students: int, steps: int, seconds: float | None) -> str:
@@ -638,10 +646,3 @@ def act_cost(recorded: bool, students: int, steps: int, seconds: float | None) -
     took = f", {seconds:.1f} s of CPU time" if seconds else ""
     what = f"{students} students, {steps} steps each{took}. "
     return (RECORDING_WHY + " " if recorded else "") + what + "Test images were never trained on."
-
-
-def act_shape(step: int | None, of: str = "Distilled") -> str:
-    """What to see in the curves."""
-    if step is None:
-        return ""
-    return f"Labels only is quicker at first; {lower(of)} overtakes it near step {step}."
