@@ -302,9 +302,10 @@ def _judged(act: Act, seen: View, judged: Verdict, width: int) -> str:
         ask, answer = words.why(act.guess, result, judged), words.because(judged)
         buttons = [("cold", words.NOW_COLD, ""), ("train", words.TO_TRAIN, "link")]
     else:
-        ask, answer = "", words.cold_why(sure) if sure is not None else ""
+        ask = words.cold_ask(judged)
+        answer = words.cold_why(sure) if sure is not None else ""
         buttons = [("train", words.TO_TRAIN, ""), ("again", words.START_OVER, "link")]
-    asked = f'<p class="say">{escape(ask)}</p>' if ask else ""
+    asked = f'<p class="say">{escape(ask)}</p>'
     yours = _yours(act, result) if act.stage == "warm" else ""
     out.append(
         f'<div class="why">{yours}{asked}<p class="aside">{escape(answer)}</p></div>'

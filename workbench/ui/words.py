@@ -616,6 +616,11 @@ def because(verdict: Any) -> str:
     )
 
 
+def cold_ask(verdict: Any) -> str:
+    """The question that T = 1 asks."""
+    return "Why is so little left?" if verdict.text == "BEATS" else "Why is nothing left?"
+
+
 def cold_why(sure: float) -> str:
     """Why T = 1 carries little: how sure the teacher is on the students' own images."""
     return (
