@@ -198,12 +198,12 @@ def test_an_act_that_is_none_begins_anew(kept):
     ("query", "found", "notes"),
     [
         ({}, {}, []),
-        ({"T": "8", "image": "2", "page": "start", "__theme": "dark"}, {"T": 8, "image": 2}, []),
+        ({"T": "8", "image": "2", "tab": "start", "__theme": "dark"}, {"T": 8, "image": 2}, []),
         ({"T": "nan"}, {}, ["T=nan"]),
         ({"T": "1e9"}, {"T": 16}, ["was set to 16"]),
         ({"T": "-inf", "x": "<b>"}, {}, ["T=-inf", "x=<b>"]),
         ({"image": "99"}, {"image": 5}, ["was set to 5"]),
-        ({"page": "nowhere"}, {}, ["page=nowhere"]),
+        ({"tab": "nowhere"}, {}, ["tab=nowhere"]),
     ],
 )
 def test_an_address_is_clamped_or_left_out(query, found, notes):
@@ -214,9 +214,9 @@ def test_an_address_is_clamped_or_left_out(query, found, notes):
 
 @pytest.mark.parametrize(
     ("query", "tab"),
-    [({}, None), ({"page": "train"}, "train"), ({"steps": "nan"}, "train"), ({"T": "8"}, None),
-     ({"k.temperature": "2"}, "train"), ({"page": "start", "method": "kd"}, "start"),
-     ({"page": "nowhere"}, None)],
+    [({}, None), ({"tab": "train"}, "train"), ({"steps": "nan"}, "train"), ({"T": "8"}, None),
+     ({"k.temperature": "2"}, "train"), ({"tab": "start", "method": "kd"}, "start"),
+     ({"tab": "nowhere"}, None)],
 )  # fmt: skip
 def test_an_address_opens_its_tab(query, tab):
     found = _tabs.landing(SimpleNamespace(query_params=query))

@@ -70,7 +70,7 @@ class Visit:
         page.set_default_timeout(10_000)
         page.on("pageerror", lambda error: self.wrong.append(f"error: {error}"))
         page.on("request", self._went_out)
-        asked = f"&page={tab}" if tab == "train" else ""
+        asked = f"&tab={tab}" if tab == "train" else ""
         page.goto(f"{self.url}/?__theme={theme}{asked}{query}")
         page.wait_for_selector("#curves svg" if tab == "train" else ".soft-bars")
         return page

@@ -328,13 +328,13 @@ def test_a_restarted_server_finds_the_list(browser, tmp_path):
     context = browser.new_context()
     page = context.new_page()
     with server:
-        page.goto(f"{server.url}/?page=train")
+        page.goto(f"{server.url}/?tab=train")
         set_knob(page, "#f-kd-temperature", 7)
         slow_run(page)
         page.wait_for_function("+document.querySelector('#curves').dataset.n > 124")
         kept = points(page)
     with server:  # its workers ended with it, and kept what there was
-        page.goto(f"{server.url}/?page=train")
+        page.goto(f"{server.url}/?tab=train")
         expect(status(page)).to_contain_text("kept.", timeout=10_000)
         assert points(page) >= kept
         run(page, "Continue")

@@ -262,10 +262,10 @@ def view(act: Act, stage: str = "", jumps: bool = False) -> View | None:
         state, seconds = ("finished" if events else "failed"), None
     else:
         events, state, seconds = _live(Entry(showing.run).folder)
-    shown = _due(showing, steps, stage)
-    if jumps and shown < len(events):
-        whole = RECIPES[RECIPE[stage]].recipes[0].events
-        shown = max(1, shown * 4 // whole * whole // 4)
+    whole = RECIPES[RECIPE[stage]].recipes[0].events
+    shown = _due(showing, whole)
+    if jumps and min(shown, len(events)) <= whole:
+        shown = max(1, min(shown, len(events)) * 4 // whole * whole // 4)
     if showing.stopped >= 0:
         shown, state = showing.stopped, "stopped"
     elif shown < len(events):
@@ -273,9 +273,9 @@ def view(act: Act, stage: str = "", jumps: bool = False) -> View | None:
     return View(stage, state, not showing.run, events[:shown], steps, seconds)
 
 
-def _due(showing: Showing, steps: int, stage: str) -> int:
-    """How many events the clock allows."""
-    pace, count = jobs.pace(), RECIPES[RECIPE[stage]].recipes[0].events
+def _due(showing: Showing, count: int) -> int:
+    """How many events of so many the clock allows."""
+    pace = jobs.pace()
     if not pace:
         return count + 1
     return 1 + int(max(0.0, time.time() - showing.since) / pace * count)
@@ -414,7 +414,7 @@ def from_address(query: Mapping[str, str]) -> tuple[dict[str, float], list[str]]
     bounds = {"T": (1.0, 16.0), "image": (1.0, float(len(EXAMPLES)))}
     for key, text in list(query.items())[:60]:
         text = str(text)[:80]
-        if key.startswith("__") or (key == "page" and text == "start"):
+        if key.startswith("__") or (key == "tab" and text == "start"):
             continue
         try:
             value = float(text)

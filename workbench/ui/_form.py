@@ -206,8 +206,8 @@ def rates() -> Mapping[str, float]:
 
 def means(query: Mapping[str, str]) -> bool:
     """Whether an address asks for this form: it says so, or one of its values is a knob's."""
-    if "page" in query:
-        return query["page"] == "train"
+    if "tab" in query:
+        return query["tab"] == "train"
     known = {"method", *common(), *(name for kind in METHODS.values() for name in kind.knobs())}
     return any(key[:2] == "k." or key in known for key in query)
 
@@ -219,7 +219,7 @@ def from_address(query: Sequence[tuple[str, str]]) -> tuple[dict[str, Any] | Non
     """
     given: dict[str, list[str]] = {}
     for key, text in query[:60]:
-        if not key.startswith("__") and key != "page":  # Gradio's own, and the tab
+        if not key.startswith("__") and key != "tab":  # Gradio's own, and the tab
             given.setdefault(key.removeprefix("k.")[:40], []).append(text.strip()[:80])
     if not given:
         return None, []

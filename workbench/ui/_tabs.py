@@ -22,5 +22,5 @@ def kept_token() -> gr.BrowserState:
 def landing(request: gr.Request) -> Any:
     """The tab that an address asks for; else the one that is open."""
     query = dict(request.query_params)
-    name = "train" if _form.means(query) else query.get("page")
+    name = "train" if _form.means(query) else query.get("tab")  # Gradio keeps `page` for itself
     return gr.Tabs(selected=name) if name in pages() else gr.skip()

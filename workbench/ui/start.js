@@ -59,7 +59,7 @@ if (root) {
     put(svg, 'aria-label', fill(words.label, {
       T: short(t), shares: shares.map((share, k) => `${k} ${percent(share)}`).join(', '),
     }))
-    root.dataset.link = new URLSearchParams({ page: 'start', T: short(t), image: which + 1 })
+    root.dataset.link = new URLSearchParams({ tab: 'start', T: short(t), image: which + 1 })
     clearTimeout(timer) // a screen reader hears where the slider came to rest
     timer = setTimeout(() => { $('[data-heard]').textContent = said }, 500)
   }

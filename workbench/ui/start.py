@@ -18,7 +18,7 @@ from workbench.base import BadInput, Trouble
 from workbench.ui import Page, _act, _form, _stage, words
 from workbench.ui._stage import WIDTHS
 from workbench.ui._tabs import kept_token
-from workbench.ui._visitor import is_token, token_of, visitor
+from workbench.ui._visitor import token_of, visitor
 
 #: Seconds between two looks at a run, and how many open pages are remembered.
 LOOK, SESSIONS = 0.1, 1000
@@ -112,9 +112,7 @@ def arrive(token: object, ear: object, request: gr.Request) -> list[Any]:
 
 def clicked(token: object, ear: object, request: gr.Request, event: gr.EventData) -> list[Any]:
     """A button: its data say what to do. The last value chooses the tab."""
-    here, known = session(request), str(token)
-    if not is_token(token):
-        raise gr.Error(words.BROKEN)
+    here, known = session(request), token_of(token, str(request.session_hash))
     _measured(here, ear)
     asked = event._data if isinstance(event._data, dict) else {}
     do = str(asked.get("do"))
@@ -151,9 +149,7 @@ def resized(token: object, ear: object, request: gr.Request) -> list[Any]:
     """The window has another width: the picture is drawn for it."""
     here = session(request)
     _measured(here, ear)
-    if not is_token(token):
-        return [gr.skip()] * len(PARTS)
-    return _values(draw(str(token), here))
+    return _values(draw(token_of(token, str(request.session_hash)), here))
 
 
 async def follow(token: object, request: gr.Request) -> AsyncIterator[list[Any]]:
@@ -162,11 +158,12 @@ async def follow(token: object, request: gr.Request) -> AsyncIterator[list[Any]]
     here.turn += 1
     mine, beat = here.turn, 0.0
     last: dict[str, Any] = {}
-    while here.turn == mine and is_token(token):
+    known = token_of(token, str(request.session_hash))
+    while here.turn == mine:
         if time.monotonic() - beat > 1:
             beat = time.monotonic()
-            await asyncio.to_thread(_act.attend, str(token))
-        found = await asyncio.to_thread(_safely, str(token), here)
+            await asyncio.to_thread(_act.attend, known)
+        found = await asyncio.to_thread(_safely, known, here)
         if found is None or here.turn != mine:
             return
         changes = [found[n] if found[n] != last.get(n) else gr.skip() for n in PARTS]
