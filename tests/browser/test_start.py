@@ -121,7 +121,9 @@ def test_the_walk(land, keep, width, theme):
     expect(page.locator("#f-kd-temperature")).to_have_value("1")
     expect(page.locator("#f-images")).to_have_value("50")
     expect(page.locator("#pins tbody tr")).to_have_count(3)
-    assert page.locator("#curves svg.chart").bounding_box()["width"] > (500 if width > 600 else 300)
+    assert page.locator("#curves svg.chart").bounding_box()["width"] > (
+        500 if width > 600 else 300
+    )
 
 
 def test_the_first_picture_trains_nothing(land, server):

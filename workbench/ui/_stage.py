@@ -99,7 +99,7 @@ def _ask(teacher: float, labels: float) -> str:
     shown = charts.percent(teacher), charts.percent(labels, 0)
     levels = [
         ("teacher", f"{words.TEACHER} {shown[0]}", teacher),
-        ("labels", f"A, labels only {shown[1]}", labels),
+        ("labels", f"{words.A_NAME} {shown[1]}", labels),
     ]
     label = words.SOFT["unguessed"].format(teacher=shown[0], labels=shown[1])
     axis = charts.guess_axis(levels, start=labels, text=words.UNGUESSED, label=label, height=232)
@@ -190,7 +190,7 @@ def race(act: Act, seen: View | None, width: int) -> str:
     return (
         f'<h2 class="part">{words.LEARN}<small>{recorded}{escape(about)}</small></h2>'
         f'<div class="figure" id="race" data-n="{len(seen.events)}" data-state="{seen.state}">'
-        f'{drawn}</div><p class="say">{_nowrap(_say(act, seen))}</p>'
+        f'{drawn}</div><p class="say" role="status">{_nowrap(_say(act, seen))}</p>'
     )
 
 
@@ -254,8 +254,9 @@ def card(act: Act, seen: View | None, width: int) -> str:
         buttons = [("again", words.TRAIN_AGAIN, "plain")]
         if seen.state == "stopped":
             buttons.insert(0, ("go", words.GO_ON, ""))
+    heard = ' role="status"' if seen.over else ""  # not ten times a second
     return (
-        f'<div class="card"><p class="status" role="status" data-state="{seen.state}">{dot}'
+        f'<div class="card"><p class="status"{heard} data-state="{seen.state}">{dot}'
         f"<span><b>{escape(word)}</b> {escape(rest)}</span></p>{bar}"
         f'<p class="aside means">{escape(means)}</p>{_yours(act, None)}{_buttons(buttons)}</div>'
     )
@@ -283,7 +284,7 @@ def _judged(act: Act, seen: View, judged: Verdict, width: int) -> str:
     role = "kd" if act.stage == "warm" else "third"
     out, pairs = [charts.chip(judged.text)], seen.pairs
     if judged.mean is not None:
-        number = f"{charts.signed(judged.mean)}<small>points</small>"
+        number = f"{charts.signed(judged.mean)}<small>{words.POINTS}</small>"
         out.insert(0, f'<p class="huge {role}">{number}</p>')
     out = [f'<div class="score">{"".join(out)}</div>']
     note = words.act_pairs(judged, sum(p > 0 for p in pairs))

@@ -114,6 +114,7 @@ if (root) {
   area.addEventListener('pointerdown', (event) => {
     if (event.button || (event.pointerType === 'touch' && !event.target.closest('.handle'))) return
     event.preventDefault()
+    area.dataset.held = '' // a hand on the mark needs no ring around it, keys do
     guess.focus({ preventScroll: true })
     area.setPointerCapture(event.pointerId)
     drag(event)
@@ -121,6 +122,8 @@ if (root) {
   area.addEventListener('pointermove', (event) => area.hasPointerCapture(event.pointerId) && drag(event))
   area.addEventListener('click', drag) // a tap beside the mark, where a finger also scrolls
   guess.addEventListener('input', () => { moved = true; mark() })
+  guess.addEventListener('keydown', () => delete area.dataset.held)
+  guess.addEventListener('blur', () => delete area.dataset.held)
   slider.addEventListener('input', draw)
   root.addEventListener('click', (event) => {
     const button = event.target.closest('button')

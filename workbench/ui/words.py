@@ -432,6 +432,7 @@ OF_TEST = " of test images"
 SAYS, SAYS_TABLE = "What the teacher says", "What the teacher says about this image"
 TEMPERATURE, AS_TRAINED, NEARLY_EVEN = "Temperature", "as trained", "nearly even"
 GUESS, UNGUESSED, GUESSED = "Your guess", "B: drag me", "B: {} %?".replace(" %", NARROW + "%")
+POINTS = "points"
 GUESS_SLIDER = "Your guess for student B, per cent right"
 GUESS_NOTE = (
     "Student A learns 50 images from their labels. "
