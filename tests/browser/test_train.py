@@ -301,7 +301,10 @@ def test_it_fits_and_everybody_can_use_it(visit, keep, width, theme):
 
 def test_a_phone_shows_the_picture_before_the_knobs(visit):
     page = visit(390, 844)
-    top = {k: page.locator(k).bounding_box()["y"] for k in ("h1", "#do-main", "#curves", "#form")}
+    top = {
+        k: page.locator(k).bounding_box()["y"]
+        for k in (".head-row h1", "#do-main", "#curves", "#form")
+    }
     assert list(top) == sorted(top, key=top.get) and top["#curves"] + 320 < 844
     sides = page.locator(".run-bar button:visible").evaluate_all(
         "all => all.map(b => b.getBoundingClientRect().height)"
