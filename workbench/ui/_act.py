@@ -352,9 +352,9 @@ def stop(token: str) -> None:
     showing, seen = act.showing, view(act)
     if showing is None or seen is None or seen.over:
         return
+    write(token, _put(act, replace(showing, stopped=len(seen.events))))
     if showing.run and seen.state != "finished":
         _let_go(token, Entry(showing.run).folder)
-    write(token, _put(act, replace(showing, stopped=len(seen.events))))
 
 
 def go_on(token: str) -> None:

@@ -113,6 +113,7 @@ def arrive(token: object, ear: object, request: gr.Request) -> list[Any]:
 def clicked(token: object, ear: object, request: gr.Request, event: gr.EventData) -> list[Any]:
     """A button: its data say what to do. The last value chooses the tab."""
     here, known = session(request), token_of(token, str(request.session_hash))
+    here.turn += 1  # whoever follows now must not draw over what is done here
     _measured(here, ear)
     asked = event._data if isinstance(event._data, dict) else {}
     do = str(asked.get("do"))
