@@ -10,10 +10,11 @@ from __future__ import annotations
 import functools
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Concatenate, ParamSpec
 
 from workbench import assets, jobs, runs
 from workbench.base import BadInput, Trouble
@@ -37,6 +38,7 @@ PATIENCE = 2.0
 RECIPE = {"warm": "first-act", "cold": "first-act-cold"}
 WARM, COLD = 8.0, 1.0
 LOW, HIGH = 0.5, 1.0
+P = ParamSpec("P")
 
 
 # ----------------------------------------------------------------------------- what is shown
@@ -304,6 +306,18 @@ def recipes(stage: str) -> tuple[Recipe, ...]:
     return RECIPES[RECIPE[stage]].recipes
 
 
+def _in_turn(do: Callable[Concatenate[str, P], None]) -> Callable[Concatenate[str, P], None]:
+    """An action that reads where a visitor stands and writes it, with nobody in between."""
+
+    @functools.wraps(do)
+    def alone(token: str, /, *given: P.args, **named: P.kwargs) -> None:
+        with visitor(token).lock:
+            do(token, *given, **named)
+
+    return alone
+
+
+@_in_turn
 def begin(token: str, stage: str, guess: float | None = None) -> None:
     """Let the students of a stage learn; a second click while they do changes nothing."""
     act = read(visitor(token))
@@ -322,6 +336,7 @@ def begin(token: str, stage: str, guess: float | None = None) -> None:
         write(token, replace(act, stage="cold", cold=showing))
 
 
+@_in_turn
 def hurry(token: str) -> None:
     """Play the recording where a training has not begun in time, or broke before it did."""
     act = read(visitor(token))
@@ -346,6 +361,7 @@ def _let_go(token: str, folder: Path) -> bool:
     return alone
 
 
+@_in_turn
 def stop(token: str) -> None:
     """Stop at once and keep what is shown; the training goes on only where others watch it."""
     act = read(visitor(token))
@@ -357,6 +373,7 @@ def stop(token: str) -> None:
         _let_go(token, Entry(showing.run).folder)
 
 
+@_in_turn
 def go_on(token: str) -> None:
     """Continue what was stopped from where it stands."""
     act = read(visitor(token))
@@ -374,6 +391,7 @@ def go_on(token: str) -> None:
     write(token, _put(act, Showing(run, since)))
 
 
+@_in_turn
 def again(token: str) -> None:
     """Start over, from the bars."""
     stop(token)
@@ -388,6 +406,7 @@ def attend(token: str) -> None:
         jobs.follow(Entry(act.showing.run).folder, _desk.follower(visitor(token).key))
 
 
+@_in_turn
 def hand_over(token: str) -> None:
     """Give Train what was just seen: the shipped runs of both arms, and the form set to them."""
     from workbench.ui import _form
