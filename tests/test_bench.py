@@ -105,3 +105,23 @@ def test_quick_gives_plain_finite_numbers(home):
     assert set(found["ratios"]) <= set(bench.GOALS) and found["cpu_seconds"] is None
     assert found["missed"] == bench.missed(found["ratios"])
     assert found["machine"]["threads"] == 1 and found["machine"]["torch"] == torch.__version__
+
+
+def test_without_a_browser_it_says_why(monkeypatch):
+    monkeypatch.delenv("CHROMIUM", raising=False)
+    monkeypatch.setattr(bench.shutil, "which", lambda name: None)
+    found = bench.browser(1)
+    why = found["reason"]
+    assert set(found) == {*bench.BROWSER, "reason"} and "is installed" in why
+    rows = bench.rows({"ratios": {}, "cpu_seconds": None, "wall": [], "wall_seconds": found})
+    assert [row[0] for row in rows[1:]] == list(bench.BROWSER)
+    assert all(row[1] == "–" and why in row[3] for row in rows[1:])
+
+
+@pytest.mark.slow
+def test_the_first_act_is_measured_in_a_browser(home):
+    found = bench.browser(1)
+    if "reason" in found:
+        pytest.skip(found["reason"])
+    assert list(found) == list(bench.BROWSER)
+    assert all(math.isfinite(seconds) and seconds > 0 for seconds in found.values())

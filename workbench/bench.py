@@ -2,7 +2,8 @@
 
 Numerator and denominator take turns and the smallest of the rounds counts, because neighbours
 can only make a measurement slower. Training runs on one torch thread and is measured in CPU
-seconds, imports too; only the app's start is wall time, which is what people wait for.
+seconds, imports too; only what people wait for is wall time: the app's start and, in a browser,
+its first act.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from workbench.engine import train
 from workbench.methods import METHODS
 from workbench.recipe import Recipe, teacher
 from workbench.recipes import RECIPES
-from workbench.runs import prepare
+from workbench.runs import Run, prepare
 
 ROOT = Path(__file__).parent.parent
 #: What each ratio should be at most, and each number of CPU seconds.
@@ -42,7 +43,13 @@ GOALS = {
     "compare_empty_home": 50.0,
     "compare_teachers_cached": 25.0,
     "compare_all_cached": 5.0,
+    "first_act_cpu": 2.0,
+    "page_to_first_picture": 2.0,
+    "click_to_first_point": 1.0,
+    "slider_latency": 0.016,
 }
+#: The first act in a browser: seconds of wall time, for which a Chromium must be there.
+BROWSER = ("page_to_first_picture", "click_to_first_point", "slider_latency")
 #: The clock of each ratio that is not of CPU time.
 WALL = ("app_up_over_imports",)
 COMPARE = ["compare", "scratch", "kd:temperature=8,alpha=1", "--data", "digits", "--images", "50",
@@ -66,13 +73,16 @@ def measure(
         for i, (what, ask) in enumerate(parts):
             report(what, i / (len(parts) + (0 if quick else 3)))
             ratios |= {name: round(ratio, 4) for name, ratio in ask().items()}
-        seconds = None if quick else comparison(report)
+        seconds = None if quick else comparison(report) | {"first_act_cpu": first_act(4)}
+        waited = None if quick else browser(3, report)
+    waits = {k: v for k, v in (waited or {}).items() if not isinstance(v, str)}
     return {
         "machine": machine(),
         "ratios": ratios,
         "cpu_seconds": seconds,
+        "wall_seconds": waited,
         "goals": GOALS,
-        "missed": missed(ratios | (seconds or {})),
+        "missed": missed(ratios | (seconds or {}) | waits),
         "wall": list(WALL),
     }
 
@@ -216,6 +226,14 @@ def _imported() -> float:
 
 
 def _up() -> float:
+    start = time.perf_counter()
+    with _serving():
+        return time.perf_counter() - start
+
+
+@contextmanager
+def _serving() -> Iterator[str]:
+    """The app's address, once it answers."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -230,10 +248,12 @@ def _up() -> float:
         while server.poll() is None and time.perf_counter() - start < 120:
             try:
                 urllib.request.urlopen(f"http://127.0.0.1:{port}", timeout=5).close()
-                return time.perf_counter() - start
+                break
             except OSError:
                 time.sleep(0.02)
-        raise RuntimeError("the app did not start; python app.py --check says why")
+        else:
+            raise RuntimeError("the app did not start; python app.py --check says why")
+        yield f"http://127.0.0.1:{port}"
     finally:
         server.terminate()
         server.wait(20)
@@ -278,6 +298,79 @@ def _compare(home: Path) -> float | None:
     return round(spent() - before, 2)
 
 
+# ------------------------------------------------------------------------------ in a browser
+
+
+def first_act(rounds: int) -> float:
+    """CPU seconds of the first act's 24 students with all that is recorded of them."""
+    recipes = RECIPES["first-act"].recipes
+    Run(recipes[-1].teachers[0]).drain()  # shipped, else trained before
+
+    def once() -> float:
+        return _cpu(lambda: Run(recipes, fresh=True).drain())
+
+    return round(min(once() for _ in range(rounds)), 3)
+
+
+def browser(
+    rounds: int, report: Callable[[str, float], None] = lambda what, share: None
+) -> dict[str, float | str | None]:
+    """What a visitor waits for, in seconds; None where there is no browser, with the reason."""
+    report("the first act in a browser", 0.98)
+    nothing: dict[str, float | str | None] = dict.fromkeys(BROWSER)
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        return nothing | {"reason": "playwright is not installed"}
+    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
+    binary = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+    if binary is None:
+        return nothing | {"reason": "no Chromium is installed"}
+    with _serving() as address, sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=binary, args=["--no-sandbox"])
+        visits = [_visit(opened, address) for _ in range(rounds + 1)][1:]  # the first one warms
+        opened.close()
+    return {name: round(min(times), 4) for name, *times in zip(BROWSER, *visits, strict=True)}
+
+
+def _visit(opened: Any, address: str) -> tuple[float, float, float]:
+    """Page to first picture, click to first point, and the slider's median, of a new visitor."""
+    context = opened.new_context(viewport={"width": 1280, "height": 800})
+    page = context.new_page()
+    start = time.perf_counter()
+    page.goto(address, wait_until="commit")
+    page.wait_for_selector(".soft-bars [data-bar]")
+    first = time.perf_counter() - start
+    page.wait_for_selector("#start-T")
+    moved = page.evaluate(MOVES)
+    page.wait_for_timeout(1000)  # the workers have imported torch
+    point = page.evaluate(CLICK)
+    context.close()
+    return first, point / 1000, moved / 1000
+
+
+#: Moves the slider sixty times, layout included: the median in milliseconds.
+MOVES = """() => {
+  const slider = document.querySelector('#start-T'), all = []
+  for (let i = 0; i < 60; i++) {
+    slider.value = 4 * i / 59
+    const begun = performance.now()
+    slider.dispatchEvent(new Event('input'))
+    document.querySelector('.soft-bars').getBBox()
+    all.push(performance.now() - begun)
+  }
+  return all.sort((a, b) => a - b)[30]
+}"""
+#: Skips the guess and waits for the first point of the curves: milliseconds.
+CLICK = """() => new Promise((tell) => {
+  const begun = performance.now()
+  document.querySelector('[data-skip]').click()
+  const look = () => +document.querySelector('#race')?.dataset.n > 0
+    ? tell(performance.now() - begun) : requestAnimationFrame(look)
+  look()
+})"""
+
+
 # ------------------------------------------------------------------------------------ shown
 
 
@@ -288,16 +381,23 @@ def rows(found: Mapping[str, Any]) -> list[list[str]]:
         table.append(_row(name, ratio, "wall" if name in found["wall"] else "CPU"))
     for name, seconds in (found["cpu_seconds"] or {}).items():
         table.append(_row(name, seconds, "CPU seconds"))
+    waited = dict(found.get("wall_seconds") or {})
+    why = waited.pop("reason", "")
+    for name, seconds in waited.items():
+        table.append(_row(name, seconds, "seconds", f"not measured: {why}"))
     return table
 
 
-def _row(name: str, value: float | None, unit: str) -> list[str]:
+def _row(
+    name: str, value: float | None, unit: str, absent: str = "not measured on this system"
+) -> list[str]:
     goal = GOALS[name]
     if value is None:
-        return [name, "–", f"≤ {goal:g}", "not measured on this system"]
+        return [name, "–", f"≤ {goal:g}", absent]
     if missed({name: value}):
         unit += ", missed"
-    return [name, f"{value:.2f}", f"≤ {goal:g}", unit]
+    shown = f"{value:.4f}" if goal < 0.1 else f"{value:.2f}"
+    return [name, shown, f"≤ {goal:g}", unit]
 
 
 def outcome(found: Mapping[str, Any]) -> str:

@@ -1073,6 +1073,152 @@ def gallery(
     return _svg(width, (size + 30) * rows, label, *out)
 
 
+# ---------------------------------------------------------------- soft targets
+
+
+def soft_bars(
+    warm: Opinion,
+    cold: Opinion,
+    pictures: Sequence[Sequence[Sequence[float]]],
+    *,
+    height: float = 320,
+    named: Sequence[int] = (),
+    label: str = "",
+    note: str = "",
+) -> str:
+    """One answer as bars, with a pale ghost where the same answer stood when it was sharper.
+
+    The only picture without a width: positions across are per cent, so that a page can show it
+    before it knows its window, and a script can move the bars within a frame. `data-bar`,
+    `data-ghost`, `data-cap`, `data-number` and `data-class` say what belongs to which class, and
+    heights are counted from a base line at y = 0 up to `data-plot`. `pictures` stand below the
+    bars, the `named` classes are bold.
+    """
+    plot = height - 84
+    count = max(1, len(pictures))
+    column = 91 / count
+    out = []
+    for part, text in ((0, "0"), (0.5, "50"), (1, f"100{NARROW}%")):
+        y = round(-part * plot) + 0.5
+        kind = "grid" if part else "zero"
+        out.append(_el("line", class_=kind, x1="9%", x2="100%", y1=y, y2=y, data_share=part))
+        out.append(_text_at(8, y + 4, text, "tick", text_anchor="end", data_share=part))
+    bars = []
+    for k, pixels in enumerate(pictures):
+        x = 9 + column * (k + 0.5)
+        hot, was = _share(warm, k), _share(cold, k)
+        box = {"x": f"{x - column / 3:.2f}%", "width": f"{column * 2 / 3:.2f}%"}
+        ghost, tall = was * plot if was > 0.02 else 0.0, max(1.0, hot * plot)
+        ghosted = {"y": -ghost, "height": ghost, "fill_opacity": "var(--band)"}
+        bars.append(_el("rect", fill="var(--c)", data_ghost=k, **box, **ghosted))
+        cap = {"y": -ghost, "height": 2 if ghost else 0}
+        bars.append(_el("rect", fill="var(--c)", data_cap=k, **box, **cap))
+        bars.append(_el("rect", fill="var(--c)", data_bar=k, **box, y=-tall, height=tall))
+        kind = "bold" if k in named else "soft"
+        number = _plain(100 * hot, 1)
+        bars.append(_text_at(x, -tall - 6, number, f"{kind} halo", data_number=k))
+        below = _el("g", _small(pixels, 28), transform="translate(-14,9)")
+        shown = {"data_picture": k, "opacity": None if k in named else "0.45"}
+        bars.append(_el("svg", below, x=f"{x:.2f}%", overflow="visible", **shown))
+        bars.append(_text_at(x, 56, k, kind, data_class=k))
+    best = max(range(count), key=lambda k: _share(cold, k))
+    edge = 9 + column * (best + 0.5 + (0.5 if best < 7 else -0.5))
+    anchor = "start" if best < 7 else "end"
+    bars.append(_text_at(edge, 16 - plot * _share(cold, best), note, "val halo",
+                         text_anchor=anchor, data_note=""))  # fmt: skip
+    shift = _el("g", *out, *bars, class_=_role(warm.role), transform=f"translate(0,{plot + 20:g})")
+    return _el(
+        "svg", shift, xmlns="http://www.w3.org/2000/svg", class_="chart soft-bars", role="img",
+        aria_label=label, width="100%", height=height, data_plot=f"{plot:g}",
+    )  # fmt: skip
+
+
+def _text_at(x: float, y: float, text: object, class_: str, **attributes: object) -> str:
+    """Text whose place across is per cent."""
+    attributes = {"text_anchor": "middle"} | attributes
+    return _el("text", escape(text), class_=class_, x=f"{x:.2f}%", y=y, **attributes)
+
+
+def _small(pixels: Sequence[Sequence[float]], size: float) -> str:
+    """A digit inside a picture: no frame, no name of its own."""
+    cell = size / max(1, len(pixels))
+    out = [
+        _el("rect", x=cell * x, y=cell * y, width=cell, height=cell, fill="var(--ink)",
+            fill_opacity=f"{min(1.0, max(0.0, value)):.2f}")
+        for y, row in enumerate(pixels)
+        for x, value in enumerate(row)
+        if value >= 0.04
+    ]  # fmt: skip
+    return _el("g", *out, shape_rendering="crispEdges")
+
+
+def soft_table(
+    opinions_at: Sequence[tuple[str, Opinion]], *, caption: str, classes: str = "0123456789"
+) -> str:
+    """The same answer at several temperatures: a row per class, a column per temperature."""
+    body = [
+        Row(name, [percent(_share(o, k)) for _, o in opinions_at])
+        for k, name in enumerate(classes)
+    ]
+    short = range(len(opinions_at) + 1)
+    return table(["Digit", *(name for name, _ in opinions_at)], body, caption=caption, short=short)
+
+
+# ---------------------------------------------------------------- a guess
+
+
+def guess_axis(
+    levels: Sequence[tuple[str, str, float]],
+    *,
+    start: float,
+    text: str,
+    label: str,
+    span: tuple[float, float] = (0.5, 1.0),
+    height: float = 256,
+) -> str:
+    """The accuracy axis on which a visitor puts a mark: `levels` are (role, words, value).
+
+    As wide as its place; a script moves `data-you`, whose y it works out from `data-top`,
+    `data-bottom` and the span, and writes `data-said` above it.
+    """
+    top, bottom = 14.0, height - 16
+    low, high = span
+
+    def y(value: float) -> float:
+        inside = min(max(value, low), high)
+        return bottom - (bottom - top) * (inside - low) / (high - low)
+
+    out = []
+    for k in range(6):
+        value = low + (high - low) * k / 5
+        at = round(y(value)) + 0.5
+        unit = f"{NARROW}%" if k == 5 else ""
+        kind = "grid" if k else "zero"
+        out.append(_el("line", class_=kind, x1=42, x2="100%", y1=at, y2=at))
+        words = f"{100 * value:.0f}{unit}"
+        out.append(_text(34, at + 4, words, "tick", text_anchor="end"))
+    for role, words, value in levels:
+        at, stroke = y(value), 2 if role == "teacher" else 2.5
+        line = {"stroke": "var(--c)", "stroke_width": stroke, "stroke_dasharray": DASH[role]}
+        end = _el("svg", _mark(role, -14, at), x="100%", overflow="visible")
+        name = _text(46, at + 17, words, "name halo")
+        drawn = _el("line", x1=42, x2="100%", y1=at, y2=at, **line)
+        out.append(_el("g", drawn, end, name, class_=role))
+    dots = {"stroke": "var(--ink)", "stroke_width": 1.5, "stroke_dasharray": DASH["you"]}
+    dotted = _el("line", x1=42, x2="100%", y1=0, y2=0, stroke_linecap="round", **dots)
+    said = _el("text", escape(text), class_="bold halo", x=-32, y=-8, text_anchor="end",
+               data_said="", style="font-size:14px")  # fmt: skip
+    arrows = "M-17.5,-2.5l3.5,-3.5l3.5,3.5M-17.5,2.5l3.5,3.5l3.5,-3.5"
+    tips = _el("path", d=arrows, fill="none", stroke="var(--you-edge)", stroke_width=1.6)
+    mark = _el("svg", said, _mark("you", -14, 0, 8), tips, x="100%", overflow="visible")
+    you = _el("g", dotted, mark, data_you="", transform=f"translate(0,{y(start):.1f})")
+    return _el(
+        "svg", *out, you, xmlns="http://www.w3.org/2000/svg", class_="chart guess-axis",
+        role="img", aria_label=label, width="100%", height=height, data_top=f"{top:g}",
+        data_bottom=f"{bottom:g}",
+    )  # fmt: skip
+
+
 # ---------------------------------------------------------------- digits and losses
 
 

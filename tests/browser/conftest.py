@@ -59,19 +59,20 @@ class Visit:
         self.wrong: list[str] = []
         self.contexts = []
 
-    def __call__(self, width=1280, height=800, theme="light", query="", **options):
+    def __call__(self, width=1280, height=800, theme="light", query="", tab="train", **options):
         context = self.browser.new_context(viewport={"width": width, "height": height}, **options)
         self.contexts.append(context)
-        return self.open(context, theme, query)
+        return self.open(context, theme, query, tab)
 
-    def open(self, context, theme="light", query=""):
-        """One more page of the same visitor."""
+    def open(self, context, theme="light", query="", tab="train"):
+        """One more page of the same visitor; the first act is where one lands."""
         page = context.new_page()
         page.set_default_timeout(10_000)
         page.on("pageerror", lambda error: self.wrong.append(f"error: {error}"))
         page.on("request", self._went_out)
-        page.goto(f"{self.url}/?__theme={theme}{query}")
-        page.wait_for_selector("#curves svg")
+        asked = f"&tab={tab}" if tab == "train" else ""
+        page.goto(f"{self.url}/?__theme={theme}{asked}{query}")
+        page.wait_for_selector("#curves svg" if tab == "train" else ".soft-bars")
         return page
 
     def close(self) -> None:

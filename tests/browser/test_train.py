@@ -301,7 +301,10 @@ def test_it_fits_and_everybody_can_use_it(visit, keep, width, theme):
 
 def test_a_phone_shows_the_picture_before_the_knobs(visit):
     page = visit(390, 844)
-    top = {k: page.locator(k).bounding_box()["y"] for k in ("h1", "#do-main", "#curves", "#form")}
+    top = {
+        k: page.locator(k).bounding_box()["y"]
+        for k in (".head-row h1", "#do-main", "#curves", "#form")
+    }
     assert list(top) == sorted(top, key=top.get) and top["#curves"] + 320 < 844
     sides = page.locator(".run-bar button:visible").evaluate_all(
         "all => all.map(b => b.getBoundingClientRect().height)"
@@ -328,13 +331,13 @@ def test_a_restarted_server_finds_the_list(browser, tmp_path):
     context = browser.new_context()
     page = context.new_page()
     with server:
-        page.goto(server.url)
+        page.goto(f"{server.url}/?tab=train")
         set_knob(page, "#f-kd-temperature", 7)
         slow_run(page)
         page.wait_for_function("+document.querySelector('#curves').dataset.n > 124")
         kept = points(page)
     with server:  # its workers ended with it, and kept what there was
-        page.goto(server.url)
+        page.goto(f"{server.url}/?tab=train")
         expect(status(page)).to_contain_text("kept.", timeout=10_000)
         assert points(page) >= kept
         run(page, "Continue")

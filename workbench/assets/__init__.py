@@ -5,7 +5,8 @@ recipes changes; `--check` only says whether they are sound. Each folder of `run
 its group of recipes, which it holds as `recipes.json`:
 
 - the teacher of the digits, split 0 (`workbench.recipe.teacher`),
-- each arm of the recipe `first-act`, 12 students, as a group of its own.
+- each arm of the recipe `first-act`, 12 students, as a group of its own,
+- the arm at T = 1 of `first-act-cold`, likewise.
 """
 
 from __future__ import annotations
@@ -24,11 +25,16 @@ from workbench.recipes import RECIPES
 LEFT = shutil.ignore_patterns("lease", "followers", "command.json", "checkpoint.*", ".*")
 
 
+def groups(name: str) -> list[tuple[Recipe, ...]]:
+    """The arms of a named recipe, each as a group of its own."""
+    found = RECIPES[name].recipes
+    return [tuple(found[i] for i in places) for places in arms(found).values()]
+
+
 def shipped() -> list[tuple[Recipe, ...]]:
     """The groups that are shipped: the teacher first, then the arms that learn beside it."""
-    first_act = RECIPES["first-act"].recipes
-    groups = [tuple(first_act[i] for i in places) for places in arms(first_act).values()]
-    return [(teacher(DATA["digits"]()),), *groups]
+    acts = dict.fromkeys([*groups("first-act"), *groups("first-act-cold")])
+    return [(teacher(DATA["digits"]()),), *acts]
 
 
 def make() -> list[Path]:

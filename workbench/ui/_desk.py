@@ -121,12 +121,13 @@ def _state(entry: Entry, status: Status, key: str) -> tuple[str, int | None]:
     ahead = pool().ahead(folder)
     if ahead is not None:
         return "queued", ahead
-    if Lease.held(folder) or _trains(folder):
+    if Lease.held(folder) or trains(folder):
         return ("paused" if _paused(folder, follower(key)) else "running"), None
     return "stopped", None  # also what a server that was ended left behind
 
 
-def _trains(folder: Path) -> bool:
+def trains(folder: Path) -> bool:
+    """Whether a worker of this server has it."""
     with pool().lock:
         return any(folder in doing for doing in pool().doing)
 

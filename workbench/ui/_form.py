@@ -204,6 +204,14 @@ def rates() -> Mapping[str, float]:
     return {r.method.key(): r.learning_rate for r in RECIPES["first-act"].recipes}
 
 
+def means(query: Mapping[str, str]) -> bool:
+    """Whether an address asks for this form: it says so, or one of its values is a knob's."""
+    if "tab" in query:
+        return query["tab"] == "train"
+    known = {"method", *common(), *(name for kind in METHODS.values() for name in kind.knobs())}
+    return any(key[:2] == "k." or key in known for key in query)
+
+
 def from_address(query: Sequence[tuple[str, str]]) -> tuple[dict[str, Any] | None, list[str]]:
     """The form's values in an address, clamped, and a sentence for each that was changed.
 
@@ -211,7 +219,7 @@ def from_address(query: Sequence[tuple[str, str]]) -> tuple[dict[str, Any] | Non
     """
     given: dict[str, list[str]] = {}
     for key, text in query[:60]:
-        if not key.startswith("__"):  # Gradio's own
+        if not key.startswith("__") and key != "tab":  # Gradio's own, and the tab
             given.setdefault(key.removeprefix("k.")[:40], []).append(text.strip()[:80])
     if not given:
         return None, []

@@ -114,14 +114,15 @@ def build() -> gr.Blocks:
     gpu(_warm_gpu)
     import gradio as gr
 
-    from workbench.ui import _api, pages, words
+    from workbench.ui import _api, _tabs, pages, words
 
     with gr.Blocks(title=words.TITLED, analytics_enabled=False, fill_width=True) as demo:
         gr.HTML(_top(), elem_id="top", js_on_load=None, apply_default_css=False)
-        with gr.Tabs():
+        with gr.Tabs() as tabs:
             for name, page in sorted(pages().items(), key=lambda item: item[1].order):
                 with gr.Tab(page.title, id=name):
                     page.fill()
+        demo.load(_tabs.landing, None, tabs, show_progress="hidden", api_visibility="private")
         _api.expose()
     demo.queue(max_size=200, default_concurrency_limit=None)
     return demo
@@ -156,7 +157,8 @@ def head() -> str:
     from workbench.charts import PICTURE
     from workbench.ui.theme import HEAD
 
-    style = (_HERE / "page.css").read_text(encoding="utf-8")
+    styles = sorted(_HERE.glob("*.css"))  # what all share, then what a page brings
+    style = "".join(path.read_text(encoding="utf-8") for path in styles)
     script = (_HERE / "page.js").read_text(encoding="utf-8")
     space = os.environ.get("SPACE_ID")
     here = f"https://huggingface.co/spaces/{space}" if space else ""

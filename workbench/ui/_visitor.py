@@ -26,7 +26,7 @@ from workbench.ui._take import undecided
 
 #: Runs in one list, visitors in memory, and seconds after which a list nobody opened is deleted.
 LONGEST, VISITORS, FORGET = 24, 500, 60 * 86_400
-_KEPT = ("chosen", "baseline", "sample", "heated", "hurried", "form")
+_KEPT = ("chosen", "baseline", "sample", "heated", "hurried", "form", "act", "handed")
 _RUN = re.compile(r"(runs|shipped)/[0-9a-f]{16}/[0-9]{1,9}")
 
 
@@ -49,6 +49,11 @@ class Entry:
         root, rest = self.run.split("/", 1)
         return (runs.SHIPPED if root == "shipped" else runs.home() / "runs") / rest
 
+    @staticmethod
+    def known(run: object) -> bool:
+        """Whether this can be the name of a run: it came from a file."""
+        return isinstance(run, str) and _RUN.fullmatch(run) is not None
+
 
 def name_of(folder: Path) -> str:
     """The inverse of `Entry.folder`: a name that survives a move of the home folder."""
@@ -68,6 +73,8 @@ class Visitor:
     heated: bool = True  # opinions at the chosen run's temperature, else at 1
     hurried: bool = False  # trainings go at full speed, else slowly enough to be watched
     form: str = ""  # what the form said when a run was started last
+    act: dict[str, Any] = field(default_factory=dict)  # where they stand in the first act
+    handed: bool = False  # the first act has set the form, and Train has not shown it yet
     lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
 
     def shown(self) -> list[Entry]:
@@ -106,15 +113,29 @@ def new_token() -> str:
     return secrets.token_hex(16)
 
 
+_lock = threading.Lock()
+_tokens: OrderedDict[str, str] = OrderedDict()
+
+
+def token_of(value: object, session: str) -> str:
+    """The token a browser kept, else a new one: the same for all that one open page asks."""
+    if is_token(value):
+        return str(value)
+    with _lock:
+        made = _tokens.setdefault(session, new_token())
+        while len(_tokens) > VISITORS:
+            _tokens.popitem(last=False)
+        return made
+
+
 def is_token(value: object) -> bool:
     """Whether a browser handed in what `new_token` made."""
     return isinstance(value, str) and re.fullmatch("[0-9a-f]{32}", value) is not None
 
 
 def _first(key: str) -> Visitor:
-    """What somebody new finds: the shipped runs, the last of them in the picture."""
-    _, *groups = assets.shipped()
-    folders = [runs.SHIPPED / digest(group) / "1" for group in groups]
+    """What somebody new finds: the first act's runs, the last of them in the picture."""
+    folders = [runs.SHIPPED / digest(group) / "1" for group in assets.groups("first-act")]
     names = [name_of(folder) for folder in folders if folder.is_dir()]
     names = names or [""]
     entries = [Entry(name) for name in names if name]
@@ -122,7 +143,6 @@ def _first(key: str) -> Visitor:
 
 
 _known: OrderedDict[str, Visitor] = OrderedDict()
-_lock = threading.Lock()
 
 
 def visitor(token: str) -> Visitor:
@@ -154,7 +174,9 @@ def _load(key: str) -> Visitor | None:
     try:
         found: dict[str, Any] = json.loads(_file(key).read_text())
         entries = [Entry(**entry) for entry in found.pop("entries")]
-        if all(_RUN.fullmatch(entry.run) for entry in entries):
+        if all(Entry.known(entry.run) for entry in entries) and isinstance(
+            found.get("act", {}), dict
+        ):
             return Visitor(key, entries[-LONGEST:], **found)
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         pass

@@ -58,7 +58,7 @@ const collect = () => {
   return found
 }
 const link = (found) => {
-  const query = new URLSearchParams()
+  const query = new URLSearchParams({ tab: 'train' })
   for (const [name, value] of Object.entries(found))
     if (name !== 'knobs' && String(value) !== '') query.set(name, value)
   for (const [name, value] of Object.entries(found.knobs)) query.set(name, value)

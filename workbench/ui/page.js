@@ -2,7 +2,11 @@
 (() => {
   const width = (id) => Math.floor(document.getElementById(id)?.getBoundingClientRect().width || 0)
   window.workbench = {
-    widths: () => ['middle', 'side', 'wide', 'everybody'].map(width).join(','),
+    // nothing while they are out of sight, where all are 0 wide
+    widths: () => {
+      const all = ['middle', 'side', 'wide', 'everybody'].map(width)
+      return all.every(Boolean) ? all.join(',') : ''
+    },
   }
   const dark = () => document.body.classList.contains('dark')
   const label = () => {
@@ -22,8 +26,9 @@
   document.readyState === 'loading' ? addEventListener('DOMContentLoaded', begin) : begin()
 
   const save = (name) => {
-    const picture = document.querySelector(`#${name} svg`)?.cloneNode(true)
+    const drawn = document.querySelector(`#${name} svg`), picture = drawn?.cloneNode(true)
     if (!picture) return
+    picture.setAttribute('width', Math.round(drawn.getBoundingClientRect().width))
     const style = document.createElementNS('http://www.w3.org/2000/svg', 'style')
     style.textContent = PICTURE + 'svg{background:var(--bg)}'
     picture.prepend(style)
@@ -36,7 +41,8 @@
     setTimeout(() => URL.revokeObjectURL(link.href), 1000)
   }
   const copy = (button) => {
-    const query = document.querySelector('form[data-link]')?.dataset.link || ''
+    const here = [...document.querySelectorAll('[data-link]')].find((part) => part.offsetParent)
+    const query = here?.dataset.link || ''
     const address = `${HERE || location.origin + location.pathname}?${query}`
     if (!HERE) history.replaceState(null, '', `?${query}`)
     const said = button.textContent

@@ -16,8 +16,9 @@ from workbench import jobs
 from workbench.base import BadInput, Trouble
 from workbench.ui import Page, _desk, _form, _picture, words
 from workbench.ui._picture import WIDTHS, Scene, scene
+from workbench.ui._tabs import kept_token
 from workbench.ui._take import finished, gallery
-from workbench.ui._visitor import Visitor, change, is_token, new_token, visitor
+from workbench.ui._visitor import Visitor, change, is_token, token_of, visitor
 
 #: Seconds between two looks at a run, and how many open pages are remembered.
 LOOK, SESSIONS = 0.1, 1000
@@ -37,10 +38,16 @@ window.addEventListener('resize', () => {
   clearTimeout(timer)
   timer = setTimeout(() => {
     const now = window.workbench.widths()
-    if (now !== props.value) { props.value = now; trigger('input') }
+    if (now && now !== props.value) { props.value = now; trigger('input') }
   }, 200)
 })"""
 MEASURE = "(token, form, widths) => [token, form, window.workbench.widths()]"
+#: A tab that opens is laid out a moment later.
+LATER = """async (token, form, widths) => {
+  for (let i = 0; i < 40 && !window.workbench.widths(); i++)
+    await new Promise((go) => setTimeout(go, 25))
+  return [token, form, window.workbench.widths()]
+}"""
 
 #: The parts of the page in the order in which every handler gives them back.
 BUTTONS = ("main", "second", "third", "ghost")
@@ -183,11 +190,26 @@ def arrive(token: object, form: object, widths: object, request: gr.Request) -> 
     """A page opens: its visitor's list, the form of its address, a run that still goes on."""
     here = session(request)
     here.widths = _widths(widths)
-    known = str(token) if is_token(token) else new_token()
-    values, notes = _form.from_address(request.query_params.multi_items())
+    known, query = token_of(token, str(request.session_hash)), request.query_params
+    asked = query.multi_items() if _form.means(dict(query)) else []
+    values, notes = _form.from_address(asked)
     here.form = _form.show(values) if values else _remembered(visitor(known))
     here.message = words.notes(notes)
     return [known, here.form, *_values(draw(visitor(known), here))]
+
+
+def shown(token: object, form: object, widths: object, request: gr.Request) -> list[Any]:
+    """The tab opens: it is laid out only now; what the first act has handed over is in it."""
+    here = session(request)
+    here.widths = _widths(widths)
+    known = token_of(token, str(request.session_hash))
+    filled: Any = gr.skip()
+    if visitor(known).handed:
+        with change(known) as one:
+            one.handed = False
+        here.form = filled = _remembered(visitor(known))
+        here.message = ""
+    return [filled, *_values(draw(visitor(known), here))]
 
 
 def _remembered(one: Visitor) -> str:
@@ -346,7 +368,7 @@ def _html(name: str, **more: Any) -> gr.HTML:
 
 def fill() -> None:
     """Lay the page out and wire it."""
-    token = gr.BrowserState("", storage_key="workbench_visitor", secret="distillation")
+    token, tab = kept_token(), gr.context.Context.block
     ear = gr.HTML("", elem_id="ear", html_template="", js_on_load=EAR, visible="hidden")
     parts: dict[str, Any] = {}
     with gr.Row(elem_classes="head-row"):
@@ -385,6 +407,12 @@ def fill() -> None:
         with gr.Accordion(words.DETAILS, open=False, elem_id="more-about"):
             parts["details"] = _html("details")
     _wire(token, form, ear, presets, parts)
+    page = [parts[name] for name in (*BUTTONS, *PARTS)]
+    assert isinstance(tab, gr.Tab)
+    tab.select(
+        shown, [token, form, ear], [form, *page], js=LATER, show_progress="hidden",
+        api_visibility="private", concurrency_limit=None,
+    )  # fmt: skip
 
 
 def _presets() -> str:

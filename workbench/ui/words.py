@@ -416,3 +416,239 @@ def not_all(wrong: int) -> str:
 
 
 BRIDGED = "{}, built for another torch than {}: noticed and handled, nothing to do"
+
+
+# ------------------------------------------------------------------------------ the first act
+
+START = "Start"
+MOVED = "{} goes from {} to {} here; {} in the address was set to {}."
+LEFT_OUT = "The address has {}={}, which is not known here; it was left out."
+ACT_LOOK = "This teacher looks certain. Is it?"
+ACT_WATCH = "Twelve of each learn. Who gets further?"
+ACT_COLD = "The same again, at T\u00a0=\u00a01."
+ACT_STOPPED = "Stopped half way."
+ONE_IMAGE, ANOTHER_IMAGE = "One image", "Another image"
+OF_TEST = " of test images"
+SAYS, SAYS_TABLE = "What the teacher says", "What the teacher says about this image"
+TEMPERATURE, AS_TRAINED, NEARLY_EVEN = "Temperature", "as trained", "nearly even"
+GUESS, UNGUESSED, GUESSED = "Your guess", "B: drag me", "B: {} %?".replace(" %", NARROW + "%")
+POINTS = "points"
+GUESS_SLIDER = "Your guess for student B, per cent right"
+GUESS_NOTE = (
+    "Student A learns 50 images from their labels. "
+    "Student B learns the same 50 from bars like these, at T\u00a0=\u00a08."
+)
+GUESS_FIRST = "Drag the yellow mark to your guess first, or skip it."
+GUESS_AGAIN = "Your guess goes from 50 to 100 %; {} does not fit. The mark stays where it was."
+TRAIN_BOTH, SKIP = "Train 12 of each", "Skip the guess"
+NOW_COLD, TO_TRAIN, START_OVER = (
+    "Now at T\u00a0=\u00a01",
+    "Change anything, on Train",
+    "Start over",
+)
+GO_ON, TRAIN_AGAIN = "Continue", "Train again"
+FROM_RUNS = "All numbers come from real runs on scikit-learn’s digits."
+LEARN, LEARN_NOTE = (
+    "24 students learn",
+    "each thin line is one student; bands are ± 1 standard deviation of twelve",
+)
+BANDS_NOTE = "bands are ± 1 standard deviation of twelve students"
+RECORDING = "A recording"
+RECORDING_WHY = "No training could start within 2 s, so this is the recording of an earlier one."
+NO_RECORDING = "The recording is missing; python -m workbench.assets makes it anew."
+LOOK_AT = "Two bands grow: A learns from labels, B from the teacher’s bars."
+A_NAME, B_NAME = "A, labels only", "B, distilled"
+A_SHORT, B_SHORT = "A, labels", "B, T = {}"
+B_FULL = "B, distilled at T = {}"
+YOUR_GUESS = "Your guess for B: {}"
+LOOK_AT_COLD = "The same starts. This time B’s bars are at T\u00a0=\u00a01, nearly a label."
+TOUCHES = "distilled overtakes"
+
+#: What the script on the page fills in, by itself, as the temperature moves.
+SOFT = {
+    "sure": "At T\u00a0=\u00a0{T} it is {top} sure of a\u00a0{best}. Turn the temperature up.",
+    "open": "At T\u00a0=\u00a0{T} it gives {rest} to other digits: most to {a}, {b} and {c}, "
+    "least to {least}.",
+    "even": "At T\u00a0=\u00a0{T} the ten are nearly even: {best} has {top}, {least} still {low}.",
+    "ghost": "{top} at T\u00a0=\u00a01",
+    "label": "The teacher at T = {T}: {shares}.",
+    "pixels": "8 × 8 pixels, from the test set.",
+    "image": "Its label says {best}.",
+    "alt": "A handwritten {best}, 8 by 8 pixels",
+    "now": "T\u00a0=\u00a0{T}",
+    "guessed": GUESSED,
+    "first": GUESS_FIRST,
+    "guess": "You guess {guess} for B. Teacher {teacher}, A, labels only, {labels}.",
+    "unguessed": "Teacher {teacher}, A, labels only, {labels}. No guess for B yet.",
+}
+NUMBERS = (
+    "no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven",
+    "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
+    "twenty",
+)  # fmt: skip
+
+
+def temperature(value: float) -> str:
+    """8, 3.2: one decimal at most."""
+    return f"{value:.1f}".removesuffix(".0")
+
+
+def soft_sentence(shares: Sequence[float], at: float) -> str:
+    """What to see in the teacher's bars; the page's script says the same, from the same words."""
+    order = sorted(range(len(shares)), key=lambda k: -shares[k])
+    best, a, b, c, *_, least = order
+    rest = 1 - shares[best]
+    kind = "sure" if rest < 0.01 else "even" if shares[best] < 0.25 else "open"
+    return SOFT[kind].format(
+        T=temperature(at),
+        top=percent(shares[best], 1 if shares[best] > 0.9 else 0),
+        rest=percent(rest, 0 if rest >= 0.1 else 1),
+        low=percent(shares[least], 1),
+        best=best,
+        a=a,
+        b=b,
+        c=c,
+        least=least,
+    )
+
+
+def soft_label(shares: Sequence[float], at: float) -> str:
+    """The bars in words."""
+    listed = ", ".join(f"{k} {percent(share)}" for k, share in enumerate(shares))
+    return SOFT["label"].format(T=temperature(at), shares=listed)
+
+
+def a_gets(accuracy: float) -> str:
+    """The question before the run."""
+    return f"A gets {percent(accuracy, 0)} right. And B?"
+
+
+def right_on(accuracy: float) -> str:
+    """How good the teacher is."""
+    return f"right on {percent(accuracy)}"
+
+
+def step_of(step: int) -> str:
+    """'1 of 4'."""
+    return f"{step} of 4"
+
+
+def some_points(difference: float) -> str:
+    """'nine points', for a headline."""
+    whole = round(abs(100 * difference))
+    word = NUMBERS[whole] if whole < len(NUMBERS) else str(whole)
+    return f"{word} point{'' if whole == 1 else 's'}" if whole else "a little"
+
+
+def act_headline(verdict: Any) -> str:
+    """What the run showed, in a headline."""
+    if verdict.mean is None:
+        return "Some students broke."
+    if verdict.text == "INCONCLUSIVE":
+        return "Same 50 images, no difference to be seen."
+    better = "better" if verdict.text == "BEATS" else "worse"
+    return f"Same 50 images, {some_points(verdict.mean)} {better}."
+
+
+def cold_headline(cold: Any, warm: Any) -> str:
+    """What is left of it at T = 1."""
+    if cold.mean is None:
+        return "Some students broke."
+    if cold.text == "INCONCLUSIVE":
+        return "At T\u00a0=\u00a01 no gain is to be seen."
+    if cold.text == "LOSES":
+        return f"At T\u00a0=\u00a01 it is {some_points(cold.mean)} worse."
+    if warm is not None and warm.mean and cold.mean < warm.mean / 2:
+        return "At T\u00a0=\u00a01 most of the gain is gone."
+    return f"At T\u00a0=\u00a01 it is still {some_points(cold.mean)} better."
+
+
+def act_finding(name: str, verdict: Any) -> str:
+    """The outcome in one sentence: verdict, interval and the reason that is honest."""
+    said = finding(name, "Labels only", verdict, None).removesuffix(".")
+    if verdict.mean is None:
+        return f"{said}."
+    because = {
+        "BEATS": ", because its teacher saw 1000 labels and passes some of that on",
+        "LOSES": ", although its teacher saw 1000 labels",
+        "INCONCLUSIVE": ", although its teacher saw 1000 labels",
+    }[verdict.text]
+    return f"{said}{because}."
+
+
+def cold_finding(name: str, cold: Any, warm: Any) -> str:
+    """The same at T = 1, beside what it was at T = 8."""
+    said = finding(name, "Labels only", cold, None)
+    if warm is None or warm.mean is None:
+        return said
+    return f"{said.removesuffix('.')}; at T = 8 it was {signed(warm.mean)}."
+
+
+def act_pairs(verdict: Any, ahead: int) -> str:
+    """Interval and pairs, for the card."""
+    if verdict.low is None:
+        return f"{verdict.n} pairs that start alike."
+    span = f"95{NARROW}% interval {interval(verdict.low, verdict.high)}"
+    each = "All" if ahead == verdict.n else str(ahead) if ahead else "None"
+    return f"{span}, {verdict.n} pairs that start alike, one split. {each} of them ahead."
+
+
+def missed(guess: float, result: float) -> str:
+    """Guess and truth on one line, neutral."""
+    return f"You said {percent(guess, 0)}, it is {percent(result, 0)}."
+
+
+def why(guess: float | None, result: float, verdict: Any) -> str:
+    """The question that the gap asks."""
+    if verdict.text != "BEATS":
+        return "Why is B not ahead?"
+    if guess is None or abs(guess - result) < 0.015:
+        return "Why is B ahead?"
+    return f"Why did B get {'further' if result > guess else 'less far'} than you thought?"
+
+
+def because(verdict: Any) -> str:
+    """What the students heard."""
+    if verdict.text != "BEATS":
+        return "The teacher saw 1000 labels, yet its answers did not help these students."
+    return (
+        "Its teacher saw 1000 labels. Every soft answer says which digits look alike, "
+        "and that is learnt from images B never sees."
+    )
+
+
+def cold_ask(verdict: Any) -> str:
+    """The question that T = 1 asks."""
+    return "Why is so little left?" if verdict.text == "BEATS" else "Why is nothing left?"
+
+
+def cold_why(sure: float) -> str:
+    """Why T = 1 carries little: how sure the teacher is on the students' own images."""
+    return (
+        f"At T\u00a0=\u00a01 the teacher is {percent(sure)} sure of the 50 images, on average. "
+        "Such an answer is hardly more than the label."
+    )
+
+
+def act_now(recorded: bool, state: str, step: int, steps: int) -> tuple[str, str]:
+    """The state while students learn: a word and the rest."""
+    rest = at_step(step, steps)
+    if state == "queued":
+        return "Starting.", "" if not recorded else RECORDING
+    if state == "stopped":
+        return "Stopped", f"at {rest}, kept."
+    if state == "failed":
+        return "This run broke.", ""
+    return ("A recording," if recorded else "Training live,"), rest
+
+
+def act_means(labels: float, taught: float) -> str:
+    """Where the two stand."""
+    return f"Now A is right on {percent(labels, 0)}, B on {percent(taught, 0)}."
+
+
+def act_cost(recorded: bool, students: int, steps: int, seconds: float | None) -> str:
+    """What it took, under the chart."""
+    took = f", {seconds:.1f} s of CPU time" if seconds else ""
+    what = f"{students} students, {steps} steps each{took}. "
+    return (RECORDING_WHY + " " if recorded else "") + what + "Test images were never trained on."
