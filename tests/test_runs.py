@@ -400,6 +400,7 @@ DONE = [
     ("state.json", garble),
     ("state.json", halve),
     ("state.json", replace_with_list),
+    ("state.json", unlink),
     ("events.jsonl", break_line),
     ("events.jsonl", halve),
     ("events.jsonl", garble),
@@ -412,6 +413,7 @@ DONE = [
 ]
 STOPPED = [
     ("state.json", garble),
+    ("state.json", unlink),
     ("events.jsonl", break_line),
     ("events.jsonl", garble),
     ("recipes.json", garble),

@@ -167,7 +167,7 @@ class Status:
         try:
             return cls(**json.loads((folder / "state.json").read_text()))
         except FileNotFoundError:
-            return cls("queued")
+            raise Damaged(f"{folder}/state.json: is missing") from None
         except (OSError, ValueError, TypeError) as error:
             raise Damaged(f"{folder}/state.json: {error}") from None
 
