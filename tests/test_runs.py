@@ -19,7 +19,7 @@ from lab import KD, Hint, Memory, Stages, assert_same_weights, digits, known
 from torch import nn
 
 from workbench import METHODS, Recipe, Run, runs
-from workbench.assets import unsound
+from workbench.assets import shipped, unsound
 from workbench.base import BadInput, Trouble
 from workbench.engine import train
 from workbench.models._network import Network
@@ -512,6 +512,26 @@ def test_a_damaged_cache_of_the_teachers_words_is_asked_again():
     for damage in (flip, halve, garble):
         damage(cache)
         assert list(Run(recipe, fresh=True)) == whole
+
+
+@pytest.mark.parametrize("text", ['{"accuracy": 0.99}', "[]", "[{}]", "null", '"reports"', "{"])
+def test_a_report_that_is_not_what_was_written_is_made_again(text):
+    run = Run(small())
+    whole = run.reports()
+    (path,) = run.folder.glob("report-*.json")
+    written = path.read_text()
+    edited = json.loads(written)
+    edited["reports"][0]["accuracy"] = 0.999
+    for damaged in (text, json.dumps(edited), json.dumps(edited["reports"])):
+        path.write_text(damaged)
+        assert Run(small()).reports() == whole and path.read_text() == written
+
+
+def test_shipped_reports_are_what_was_written(monkeypatch):
+    monkeypatch.setattr("workbench.evaluation.report", None)  # they are not made again
+    first, *others = shipped()
+    assert Run(first).reports()
+    assert all(Run(group).reports(first[0]) for group in others)
 
 
 def test_listing_runs_survives_damage_and_strangers(home):
