@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from lab import KD, Hint, Memory, Stages, assert_same_weights, digits, known
 from torch import nn
 
 from workbench import METHODS, Recipe, Run, runs
+from workbench.__main__ import main
 from workbench.assets import shipped, unsound
 from workbench.base import BadInput, Trouble
 from workbench.engine import train
@@ -668,6 +670,25 @@ def test_what_is_trained_or_shipped_cannot_be_removed(home):
     with pytest.raises(BadInput, match="is shipped"):
         remove(shipped)
     assert shipped.exists()
+
+
+def test_what_cannot_be_deleted_is_said_and_does_not_hinder_pruning(home, monkeypatch, capsys):
+    locked, free = (Run(small(seed=seed)).drain().folder for seed in (0, 1))
+    os.utime(locked, (1000, 1000))  # the oldest: pruning meets it first
+    rmtree = shutil.rmtree
+
+    def refuse(folder, *args, **more):
+        if folder == locked:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
+        rmtree(folder, *args, **more)
+
+    monkeypatch.setattr(shutil, "rmtree", refuse)
+    assert main(["runs", "rm", f"{locked.parent.name}/1"]) == 1
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 1
+    assert err.startswith(f"{locked}: cannot be removed (Permission denied); close what")
+    prune(1e-6)
+    assert locked.exists() and not free.exists()
 
 
 def test_the_home_is_the_environments_or_the_users_cache(monkeypatch, tmp_path):

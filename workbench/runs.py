@@ -729,12 +729,20 @@ def every_take() -> list[Path]:
 
 
 def remove(folder: Path) -> None:
-    """Delete a take, unless somebody trains it or it is shipped."""
+    """Delete a take, unless somebody trains it or it is shipped; `Trouble` if it stays."""
     if folder.is_relative_to(SHIPPED):
         raise BadInput(f"{folder.parent.name}: is shipped with the package and cannot be removed")
     if Lease.held(folder):
         raise BadInput(f"{folder.parent.name}: is being trained; stop it first")
-    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        shutil.rmtree(folder)
+    except FileNotFoundError:
+        pass  # somebody else removed it
+    except OSError as error:
+        raise Trouble(
+            f"{folder}: cannot be removed ({error.strerror or error}); "
+            "close what uses it and make the folder writable"
+        ) from None
     _drop_empty(folder.parent)
 
 
@@ -760,7 +768,10 @@ def prune(cap: float | None = None) -> None:
         if total <= megabytes * 1e6:
             return
         if not Lease.held(take):
-            remove(take)
+            try:
+                remove(take)
+            except Trouble:
+                continue  # it stays, and so does its size
             total -= sizes[take]
 
 
