@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -302,7 +303,7 @@ def test_every_knob_of_recipe_and_data_is_a_flag(result):
 
 @pytest.mark.skipif(os.name != "posix", reason="Ctrl-C is sent differently elsewhere")
 def test_ctrl_c_keeps_what_there_is_and_train_resumes_it(home, result):
-    words = ["train", "scratch", "--seeds", "1", "--steps", "4000", "--events", "199"]
+    words = ["train", "scratch", "--seeds", "1", "--steps", "20000", "--events", "199"]
     env = os.environ | {"WORKBENCH_HOME": str(home)}
     process = subprocess.Popen(
         [sys.executable, "-m", "workbench", *words], cwd=ROOT, env=env, text=True,
@@ -318,7 +319,7 @@ def test_ctrl_c_keeps_what_there_is_and_train_resumes_it(home, result):
     assert process.returncode == 130 and out == "" and "Traceback" not in err
     assert "stopped, kept; resume with python -m workbench train scratch" in err
     stopped = next(one for one in result("runs", "list")["runs"] if not one["shipped"])
-    assert stopped["status"] == "stopped" and 0 < stopped["step"] < 4000
+    assert stopped["status"] == "stopped" and 0 < stopped["step"] < 20000
     found = result(*words)
     assert found["runs"][0]["folder"] == stopped["folder"]
 
@@ -363,6 +364,25 @@ def test_json_is_alone_on_standard_output_of_a_process(home):
     done = apart("compare", *TWO, "--json", env=os.environ | {"WORKBENCH_HOME": str(home)})
     assert done.returncode == 0 and done.stderr == ""
     json.loads(done.stdout)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs SIGKILL")
+def test_the_workers_of_a_killed_comparison_end(home):
+    """While one lives, it holds the standard error of who was killed open."""
+    words = ["compare", *TWO[:-1], "2", "--learning-rate", "0.01"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "workbench", *words], cwd=ROOT, stderr=subprocess.PIPE,
+        env=os.environ | {"WORKBENCH_HOME": str(home)}, start_new_session=True,
+    )  # fmt: skip
+    until = time.monotonic() + 60
+    while time.monotonic() < until and not list(home.glob("runs/*/*/events.jsonl")):
+        time.sleep(0.01)
+    process.kill()
+    try:
+        process.communicate(timeout=30)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def test_sweep_trains_all_settings_in_one_run(result, call):

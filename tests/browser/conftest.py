@@ -31,7 +31,7 @@ def chromium() -> str | None:
     return shutil.which("chromium")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # its event loop must end before other tests want one
 def browser():
     binary = chromium()
     if binary is None:

@@ -250,6 +250,7 @@ def test_stop_at_once_and_on(land):
     page.locator("[data-do=stop]").click()
     expect(page.locator("#start-card .status")).to_contain_text("Stopped")
     expect(headline(page)).to_have_text(words.ACT_STOPPED)
+    page.wait_for_timeout(300)  # the parts of a page are drawn one after the other
     kept = page.get_attribute("#race", "data-n")
     page.wait_for_timeout(700)
     assert page.get_attribute("#race", "data-n") == kept
