@@ -11,6 +11,7 @@ import copy
 import os
 import re
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -99,12 +100,23 @@ def clean(notebook: Any) -> Any:
             continue
         count += 1
         cell.execution_count = count
-        cell.outputs = [out for out in cell.outputs if out.get("name") != "stderr"]
+        cell.outputs = _joined(out for out in cell.outputs if out.get("name") != "stderr")
         for out in cell.outputs:
             if out.output_type == "execute_result":
                 out.execution_count = count
             if "data" in out:
                 _still(out)
+    return found
+
+
+def _joined(outputs: Iterable[Any]) -> list[Any]:
+    """What is printed as one output: how a kernel cuts it up depends on how busy it is."""
+    found: list[Any] = []
+    for out in outputs:
+        if found and out.output_type == found[-1].output_type == "stream":
+            found[-1].text += out.text
+        else:
+            found.append(out)
     return found
 
 
