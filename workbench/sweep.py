@@ -6,10 +6,11 @@ Every number that decides anything is chosen on validation data; the test part o
 from __future__ import annotations
 
 import itertools
+import multiprocessing
 import os
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Self
 
@@ -271,16 +272,26 @@ class Hands:
     ) -> None:
         folders = [Run(group).folder for group in groups]
         if self.pool is None:
-            context = get_context("spawn")  # fork after torch has threads is not safe
-            self.pool = ProcessPoolExecutor(self.workers, context, initializer=_one_thread)
+            # fork after torch has threads is not safe
+            context = multiprocessing.get_context("spawn")
+            self.pool = ProcessPoolExecutor(self.workers, context, initializer=_begin)
         done = self.pool.map(_train, folders, itertools.repeat(self.device))
         for i, _ in enumerate(done):
             self.report(what, low + (high - low) * (i + 1) / len(groups))
 
 
-def _one_thread() -> None:
+def _begin() -> None:
     os.environ["OMP_NUM_THREADS"] = "1"
     torch.set_num_threads(1)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """Whose parent was killed would wait for ever; a run that is cut off here can be resumed."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _train(folder: Path, device: str) -> None:
