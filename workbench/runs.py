@@ -168,6 +168,8 @@ class Status:
             return cls(**json.loads((folder / "state.json").read_text()))
         except FileNotFoundError:
             raise Damaged(f"{folder}/state.json: is missing") from None
+        except NotADirectoryError:
+            raise Damaged(f"{folder}: is a file, expected a folder") from None
         except (OSError, ValueError, TypeError) as error:
             raise Damaged(f"{folder}/state.json: {error}") from None
 
@@ -607,7 +609,7 @@ def takes(name: str) -> list[Path]:
     found = []
     for root in (SHIPPED, home() / "runs"):
         try:
-            here = [p for p in (root / name).iterdir() if p.name.isdigit() and p.is_dir()]
+            here = [p for p in (root / name).iterdir() if p.name.isdigit()]
             found += sorted(here, key=lambda p: int(p.name))
         except OSError:
             continue
