@@ -184,6 +184,17 @@ def test_a_bad_port_is_named_by_where_it_came_from(monkeypatch, capsys):
     assert capsys.readouterr().err.startswith("GRADIO_SERVER_PORT 'http'")
 
 
+@pytest.mark.parametrize(
+    "host", ["nonsense.invalid", "192.0.2.1", "2001:db8::1", "a" * 99, "a..b"]
+)
+def test_a_host_that_is_not_this_machine_is_named_by_where_it_came_from(host, monkeypatch, capsys):
+    monkeypatch.setenv("GRADIO_SERVER_NAME", host)
+    for given, source in ([], "GRADIO_SERVER_NAME"), (["--host", host], "--host"):
+        assert _serve.main(given) == 2
+        said = capsys.readouterr().err
+        assert said.count("\n") == 1 and said.startswith(f"{source} {host[:40]!r}: expected an")
+
+
 def test_no_home_is_one_sentence(tmp_path):
     (tmp_path / "file").write_text("")
     env = os.environ | {"WORKBENCH_HOME": str(tmp_path / "file" / "home")}

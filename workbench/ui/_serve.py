@@ -63,14 +63,15 @@ def _port(given: str | None) -> int:
 
 def free(host: str, port: int) -> bool:
     """Whether nobody listens there."""
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        if os.name == "posix":  # as the server does: what is only winding down does not count
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        with socket.socket(family) as probe:
+            if os.name == "posix":  # as the server does: what is only winding down does not count
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((host, port))
             return True
-        except OSError:
-            return False
+    except (OSError, UnicodeError):  # the latter for a name that cannot be one
+        return False
 
 
 def gpu(function: Any) -> Any:
@@ -84,13 +85,16 @@ def gpu(function: Any) -> Any:
 
 def serve(host: str | None, port: int) -> int:
     """Open the app and stay until it is ended."""
-    from workbench.base import Trouble
+    from workbench.base import BadInput, Trouble
     from workbench.runs import usable_home
     from workbench.ui import words
 
     usable_home()
     on_space = bool(os.environ.get("SPACE_ID"))
+    source = "--host" if host else "GRADIO_SERVER_NAME"
     host = host or os.environ.get("GRADIO_SERVER_NAME") or ("0.0.0.0" if on_space else "127.0.0.1")
+    if not free(host, 0):  # any port
+        raise BadInput(words.bad_host(source, host))
     if not free(host, port):
         raise Trouble(words.port_taken(port))
     demo = build()

@@ -405,6 +405,14 @@ def bad_port(source: str, text: str) -> str:
     return f"{source} {text[:40]!r}: expected a whole number from 1 to 65535"
 
 
+def bad_host(source: str, text: str) -> str:
+    """A host that this machine is not."""
+    return (
+        f"{source} {text[:40]!r}: expected an address of this machine, 127.0.0.1 for itself "
+        "alone or 0.0.0.0 for its network too"
+    )
+
+
 CHECKED = "All is in order. Open the workbench with python app.py"
 
 
