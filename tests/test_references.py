@@ -40,6 +40,21 @@ def test_distillation(drawn):
     close(terms["labels"], 0.1 * 2.9175375)
 
 
+@pytest.mark.parametrize("temperature", [20, 99, 101, 1e3, 1e4, 1e5, 1e6])
+@pytest.mark.parametrize("alpha", [1, 0.5])
+def test_a_hot_teacher_is_heard_in_float32_too(drawn, temperature, alpha):
+    """A divergence of about 1/T² must not drown in rounding before T² weighs it."""
+    s, t, y = drawn
+    method, found = METHODS["kd"](temperature=temperature, alpha=alpha), []
+    for z_s, z_t in ((s, t), (s.double(), t.double())):
+        z_s = z_s.clone().requires_grad_()
+        value = method.loss(Outputs(z_s), Outputs(z_t), Batch(z_s, y), None)["teacher"]
+        assert value.dtype == z_s.dtype
+        found.append((value.item(), *torch.autograd.grad(value, z_s)))
+    assert found[0][0] == pytest.approx(found[1][0], rel=2e-3)
+    assert_close(found[0][1].double(), found[1][1], rtol=2e-3, atol=1e-6)
+
+
 def test_distillation_against_numpy(drawn):
     s, t, _ = (value.double().numpy() for value in drawn)
     p, q = (np.exp(z / 4) / np.exp(z / 4).sum(-1, keepdims=True) for z in (t, s))

@@ -12,6 +12,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import nll_loss
 
+#: The temperature from which float32 is too coarse: a divergence of 1/T² is weighed with T².
+HOT = 100.0
+
 
 def per_student(knob: float | Tensor, x: Tensor) -> float | Tensor:
     """A knob, plain or one value per student (n,), shaped so that it broadcasts over x (n, …)."""
@@ -114,6 +117,8 @@ def soft_and_hard(
     results (*lead, 2, 1, 1), (*lead, 2, K, B), (*lead, 2, K, B).
     """
     z, plain = z_t.detach().transpose(-1, -2), not isinstance(alpha, Tensor)
+    if float(torch.as_tensor(temperature).max()) > HOT and z.device.type != "mps":
+        z = z.double()  # and with it, by promotion, whatever meets it
 
     def wide(knob: float | Tensor) -> Tensor:
         return torch.as_tensor(knob, dtype=z.dtype, device=z.device)[..., None, None]
@@ -153,7 +158,7 @@ def distillation(
     inverse, log_p, weight = targets
     z = z_s.transpose(-1, -2)
     log_q = torch.log_softmax((z.unsqueeze(-3) if both else z) * inverse, -2)
-    terms = ((log_q - log_p) * weight).sum((-1, -2))
+    terms = ((log_q - log_p) * weight).sum((-1, -2)).to(z_s.dtype)
     return terms.unbind(-1) if both else (terms,)
 
 
