@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from workbench import charts, runs
+from workbench import charts, jobs, runs
 from workbench.base import BadInput
 from workbench.jobs import Busy
 from workbench.recipe import digest
@@ -272,3 +272,10 @@ def test_bars_and_axis_carry_their_numbers_and_no_template():
     assert "<script>" not in drawn and "${" not in drawn and 'data-bar="1"' in drawn
     table = charts.soft_table([("T = 1", shares)], caption="x", classes="ab")
     assert "90.0" in table and "<caption>" in table
+
+
+def test_the_first_act_takes_two_seconds_and_less_if_asked(monkeypatch):
+    monkeypatch.delenv("WORKBENCH_PACE", raising=False)
+    assert _act.pace() == 2.0 < jobs.pace()
+    monkeypatch.setenv("WORKBENCH_PACE", "0.5")
+    assert _act.pace() == 0.5

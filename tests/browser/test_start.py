@@ -258,6 +258,16 @@ def test_stop_at_once_and_on(land):
     expect(headline(page)).to_contain_text("points better", timeout=15_000)
 
 
+def test_a_double_click_on_stop_stops(land):
+    page = land()
+    train(page)
+    page.locator("[data-do=stop]").dblclick()
+    expect(page.locator("#start-card .status")).to_contain_text("Stopped")
+    page.wait_for_timeout(1500)
+    expect(page.locator("#start-card .status")).to_contain_text("Stopped")
+    expect(headline(page)).to_have_text(words.ACT_STOPPED)
+
+
 def test_a_closed_lid_and_back(land):
     page = land()
     train(page)

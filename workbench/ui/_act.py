@@ -32,8 +32,9 @@ from workbench.ui._visitor import Entry, Visitor, change, name_of, visitor
 #: Test images that the teacher reads right and looks certain about at T = 1, while at T = 8 three
 #: other digits stand out; the first is a 3 which one can see as a 9, an 8 or a 5.
 EXAMPLES = (469, 344, 463, 50, 56)
-#: Seconds in which a training must have begun; then the recording plays.
-PATIENCE = 2.0
+#: Seconds in which a training must have begun; then the recording plays. And seconds that it
+#: takes at most: the first act is a surprise, and slower it would be a wait.
+PATIENCE, PACE = 2.0, 2.0
 #: The stages whose students learn, and the recipe of each.
 RECIPE = {"warm": "first-act", "cold": "first-act-cold"}
 WARM, COLD = 8.0, 1.0
@@ -277,10 +278,14 @@ def view(act: Act, stage: str = "", jumps: bool = False) -> View | None:
 
 def _due(showing: Showing, count: int) -> int:
     """How many events of so many the clock allows."""
-    pace = jobs.pace()
-    if not pace:
+    if not pace():
         return count + 1
-    return 1 + int(max(0.0, time.time() - showing.since) / pace * count)
+    return 1 + int(max(0.0, time.time() - showing.since) / pace() * count)
+
+
+def pace() -> float:
+    """Seconds that the students of a stage learn for the eye."""
+    return min(PACE, jobs.pace())
 
 
 def _live(folder: Path) -> tuple[list[Event], str, float | None]:
@@ -326,7 +331,7 @@ def begin(token: str, stage: str, guess: float | None = None) -> None:
         return
     who = _desk.follower(visitor(token).key)
     try:
-        run = name_of(_desk.pool().submit(recipes(stage), who))
+        run = name_of(_desk.pool().submit(recipes(stage), who, pace()))
     except (BadInput, Trouble):  # the queue or the disk is full: the recording says as much
         run = ""
     showing = Showing(run, time.time())
@@ -381,11 +386,11 @@ def go_on(token: str) -> None:
     if showing is None or seen is None or seen.state != "stopped":
         return
     count = recipes(act.stage)[0].events
-    since = time.time() - jobs.pace() * max(0, len(seen.events) - 1) / count
+    since = time.time() - pace() * max(0, len(seen.events) - 1) / count
     run = showing.run
     if run and _live(Entry(run).folder)[1] == "stopped":
         try:
-            _desk.pool().resume(Entry(run).folder, _desk.follower(visitor(token).key))
+            _desk.pool().resume(Entry(run).folder, _desk.follower(visitor(token).key), pace())
         except (BadInput, Trouble):
             run = ""
     write(token, _put(act, Showing(run, since)))

@@ -222,13 +222,15 @@ def _wire(
         "api_visibility": "private",
         "concurrency_limit": None,
     }
-    chain: dict[str, Any] = {"fn": follow, "inputs": [token], "outputs": page, **quiet}
+    # multiple: while an older follow is ending, Gradio would drop the one that replaces it
+    more: dict[str, Any] = {"trigger_mode": "multiple"}
+    chain: dict[str, Any] = {"fn": follow, "inputs": [token], "outputs": page, **quiet, **more}
     demo = gr.context.Context.root_block
     assert demo is not None
     demo.load(arrive, [token, ear], [token, look, *page], js=MEASURE, **quiet).success(**chain)
     for area in (look, parts["card"], parts["foot"]):
         area.click(clicked, [token, ear], [*page, tabs], **quiet).success(**chain)
-    parts["head"].input(follow, [token], page, **quiet)  # the page was away, and is back
+    parts["head"].input(follow, [token], page, **quiet, **more)  # the page was away, and is back
     ear.input(resized, [token, ear], page, trigger_mode="always_last", **quiet)
 
 
