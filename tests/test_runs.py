@@ -599,6 +599,18 @@ def test_a_home_that_cannot_be_is_one_sentence_with_the_remedy(tmp_path, monkeyp
         assert str(folder) in message and len(message.splitlines()) == 1
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="needs XDG_CACHE_HOME")
+@pytest.mark.parametrize("cache", [".", "distillation-workbench"], ids=["a file", "below one"])
+def test_who_set_no_home_is_not_told_that_it_is_bad(tmp_path, monkeypatch, cache):
+    (tmp_path / "distillation-workbench").write_text("")
+    cache = tmp_path / cache
+    monkeypatch.delenv("WORKBENCH_HOME")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+    with pytest.raises(Trouble, match="; set WORKBENCH_HOME to a folder") as caught:
+        runs.usable_home()
+    assert str(caught.value).startswith(f"{cache / 'distillation-workbench'}: ")
+
+
 def no_room(*args, **more):
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 

@@ -53,15 +53,22 @@ def home() -> Path:
     """The folder of all runs: WORKBENCH_HOME, else the user's cache folder."""
     found = os.environ.get("WORKBENCH_HOME")
     if found:
-        if os.path.isfile(found):  # the system's own reason would be "File exists"
-            raise Trouble(
-                f"WORKBENCH_HOME={found}: is a file, expected a folder; "
-                "set WORKBENCH_HOME to a folder you may write to"
-            )
-        return Path(found)
-    import platformdirs
+        folder = Path(found)
+    else:
+        import platformdirs
 
-    return Path(platformdirs.user_cache_path("distillation-workbench"))
+        folder = Path(platformdirs.user_cache_path("distillation-workbench"))
+    if os.path.isfile(folder):  # the system's own reason would be "File exists"
+        raise Trouble(
+            f"{_called(folder)}: is a file, expected a folder; "
+            "set WORKBENCH_HOME to a folder you may write to"
+        )
+    return folder
+
+
+def _called(folder: Path) -> str:
+    """A home as messages call it: WORKBENCH_HOME is not blamed for what it does not say."""
+    return f"WORKBENCH_HOME={folder}" if os.environ.get("WORKBENCH_HOME") else f"{folder}"
 
 
 def usable_home() -> Path:
@@ -75,7 +82,7 @@ def usable_home() -> Path:
     except (OSError, RuntimeError) as error:
         why = getattr(error, "strerror", None) or error
         raise Trouble(
-            f"WORKBENCH_HOME={folder}: runs cannot be kept there ({why}); "
+            f"{_called(folder)}: runs cannot be kept there ({why}); "
             "set WORKBENCH_HOME to a folder you may write to, on a disk with room"
         ) from None
     return folder
