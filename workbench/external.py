@@ -42,7 +42,7 @@ def distill(
     validation: Iterable[Any] | None = None,
     events: int = 20,
     listener: Callable[[Event], None] | None = None,
-    device: str = "auto",
+    device: str | torch.device = "auto",
     seed: int = 0,
     **knobs: Any,
 ) -> nn.Module:
@@ -57,11 +57,13 @@ def distill(
     (student's, teacher's) of module names, read through hooks; maps (B, C, H, W) become
     features (B, H·W, C). `knobs` are the method's: `temperature=4`. The training takes `epochs`
     (10) passes over the loader, or `steps` batches. Every `Event` goes to `listener`; with a
-    `validation` loader it carries the student's accuracy.
+    `validation` loader it carries the student's accuracy. `seed` is that of what a method draws
+    for itself (a projection between layers); student and loader have their own.
 
     Raises `BadInput` for a wrong name, value, shape or batch; `Trouble` when the loss becomes
     infinite.
     """
+    _plausible(student, loader, validation, listener)
     made = _method(method, knobs, _named(layers))
     total = _steps(loader, epochs, steps)
     marked = (Recipe(EXTERNAL),) if "teacher" in made.needs else ()
@@ -80,7 +82,7 @@ def distill(
     found = {module: module.training for one in taught for module in one.modules()}
     homes = [next(iter(one.parameters()), torch.empty(0)).device for one in (student, *taught)]
     last: Event | None = None
-    state = _state(recipe, taught, student, loader, layers, validation, device)
+    state = _state(recipe, taught, student, loader, layers, validation, str(device))
     try:
         for event in train(state):
             last = event
@@ -101,6 +103,35 @@ def distill(
     return student
 
 
+def _plausible(student: object, loader: object, validation: object, listener: object) -> None:
+    """`BadInput` for an argument that is not the kind of thing it should be."""
+    if not isinstance(student, nn.Module):
+        raise BadInput(f"distill(student={_kind(student)}): expected an nn.Module")
+    if not any(p.requires_grad for p in student.parameters()):
+        raise BadInput("distill: the student has no parameters to train, or all are frozen")
+    for name, batches in (("loader", loader), ("validation", validation)):
+        if batches is None and name == "validation":
+            continue
+        if isinstance(batches, type) or not (
+            hasattr(batches, "__iter__") or hasattr(batches, "__getitem__")
+        ):
+            raise BadInput(
+                f"distill({name}={_kind(batches)}): expected batches, such as a DataLoader"
+            )
+        if name == "validation" and isinstance(batches, Iterator):
+            raise BadInput("distill(validation=…): can be read only once; expected a DataLoader")
+    if listener is not None and not callable(listener):
+        raise BadInput(f"distill(listener={_kind(listener)}): expected a function of an Event")
+
+
+def _kind(value: object) -> str:
+    """A short word for a value: a module's own takes many lines."""
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    short = isinstance(value, (int, float, str, bool, type(None)))
+    return repr(value)[:60] if short else type(value).__name__
+
+
 def _named(layers: object) -> Sequence[tuple[str, str]]:
     """The pairs of layer names, or `BadInput`."""
     if isinstance(layers, (list, tuple)) and all(
@@ -113,19 +144,14 @@ def _named(layers: object) -> Sequence[tuple[str, str]]:
 
 def _steps(loader: Iterable[Any], epochs: int | None, steps: int | None) -> int:
     """How many batches are shown."""
-    try:
-        iter(loader)
-    except TypeError:
-        raise BadInput(
-            f"distill(loader={loader!r}): expected batches, such as a DataLoader of (x, y)"
-        ) from None
     length = _length(loader)
     if length == 0:
         raise BadInput("distill: the loader is empty")
     if steps is not None:
         if epochs is not None:
             raise BadInput(f"distill(epochs={epochs}, steps={steps}): expected one of the two")
-        return steps
+        made = replace(Recipe.knobs()["steps"], meaning="batches that are shown")
+        return int(made.check("distill", steps))
     if length is None:
         raise BadInput("distill(steps=None): the loader has no length; say how many steps")
     passes = replace(Recipe.knobs()["steps"], name="epochs", meaning="passes over the loader")
@@ -168,12 +194,10 @@ def _state(
 ) -> State:
     if any(one is student for one in teachers):
         raise BadInput("distill: teacher and student are the same module; copy one of them")
-    first = next(student.parameters(), None)
-    if first is None:
-        raise BadInput("distill: the student has no parameters to train")
     feed = Loaded(loader)
     size = sum(p.numel() for p in student.parameters()) * len(feed.first[0])
-    where = first.device if device == "auto" and first.device.type != "cpu" else None
+    there = next(student.parameters()).device
+    where = there if device == "auto" and there.type != "cpu" else None
     feed.device = where = where or pick_device(device, size)
     read = Read(student.to(where), [mine for mine, _ in layers])
     taught = [Read(t.to(where), [its for _, its in layers]) for t in teachers]
@@ -395,6 +419,8 @@ def _pair(found: Any) -> tuple[Tensor, Tensor]:
         raise BadInput(
             f"distill: labels {tuple(y.shape)} {y.dtype}: expected ({len(x)},) integers"
         )
+    if y.numel() and int(y.min()) < -1:
+        raise BadInput(f"distill: label {int(y.min())}: expected a class, or -1 = unlabelled")
     return x, y.to(torch.int64)
 
 
@@ -418,6 +444,8 @@ class Examined(Stack):
             return {}
         right, n = 0, 0
         for x, y in _pairs(self.validation):
+            if not bool((y >= 0).any()):
+                raise BadInput("distill: the validation batches have no labels; expected (x, y)")
             said = listen(self.network, x.to(self.device)).logits.argmax(-1)
             right, n = right + int((said == y.to(self.device)).sum()), n + len(y)
         lives = self.alive is None or bool(self.alive.all())
