@@ -322,7 +322,8 @@ def foot(act: Act, seen: View | None) -> str:
     """What it took, the numbers as a table, and the picture to keep."""
     if seen is None or not seen.over:
         return ""
-    cost = words.act_cost(seen.recorded, 24, seen.steps, seen.seconds)
+    rates = [recipe.learning_rate for recipe in _act.recipes(seen.stage)[::12]]
+    cost = words.act_cost(seen.recorded, 24, seen.steps, seen.seconds, rates)
     table = charts.data_table(charts.curves_table(_series(act, seen, False), caption=words.AXIS))
     table = table.replace("<details", '<details data-keep="race"', 1)
     over = f'<button type="button" class="link" data-do="again">{words.START_OVER}</button>'

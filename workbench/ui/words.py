@@ -655,8 +655,13 @@ def act_means(labels: float, taught: float) -> str:
     return f"Now A is right on {percent(labels, 0)}, B on {percent(taught, 0)}."
 
 
-def act_cost(recorded: bool, students: int, steps: int, seconds: float | None) -> str:
+def act_cost(
+    recorded: bool, students: int, steps: int, seconds: float | None, rates: Sequence[float]
+) -> str:
     """What it took, under the chart."""
     took = f", {seconds:.1f} s of CPU time" if seconds else ""
     what = f"{students} students, {steps} steps each{took}. "
-    return (RECORDING_WHY + " " if recorded else "") + what + "Test images were never trained on."
+    each = " and ".join(f"{rate:g}" for rate in rates)
+    chosen = f"Learning rates {each}, from five tried on 297 other labelled images. "
+    never = "Test images were never trained on."
+    return (RECORDING_WHY + " " if recorded else "") + what + chosen + never
