@@ -6,7 +6,7 @@ from workbench.recipe import Recipe, teacher
 
 
 def recipes() -> list[Recipe]:
-    """12 + 12 students in one run; rates are from trials on validation, where 0.03 and 0.1 nearly tie."""
+    """12 + 12 students in one run; rates from trials on validation (0.03 and 0.1 nearly tie)."""
     data = DATA["digits"](images=50)
     labels = Recipe(data=data, learning_rate=1e-2)
     kd = METHODS["kd"](temperature=8, alpha=1)
