@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import statistics
+import sys
 import time
 
 import nbformat
@@ -278,3 +279,17 @@ def test_the_readme_lists_every_lesson():
     for lesson in LESSONS.values():
         link = f"[{lesson.number} {lesson.title}](notebooks/{lesson.notebook.name})"
         assert f"| {link} | {lesson.minutes} | {lesson.question} |" in text
+
+
+def test_an_answer_that_ends_python_is_told_so():
+    reply = LESSONS["02"].exercises[0].check(lambda *given: sys.exit(0))
+    assert not reply and "ends Python" in str(reply)
+
+
+def test_a_warning_of_torch_does_not_stand_above_the_hint(recwarn):
+    def mean(z_s, z_t, y, T, alpha):
+        p, log_q = (z_t / T).softmax(-1), (z_s / T).log_softmax(-1)
+        return T**2 * torch.nn.functional.kl_div(log_q, p)
+
+    assert not LESSONS["02"].exercises[0].check(mean)
+    assert not recwarn.list

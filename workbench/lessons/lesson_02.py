@@ -40,6 +40,7 @@ def _variant(compare: str, rescale: bool = True) -> object:
             "probabilities": lambda: (p * (log_p - q)).sum(-1).mean(),
             "unweighted": lambda: (log_p - log_q).sum(-1).mean(),
             "square": lambda: ((p - q) ** 2).sum(-1).mean(),
+            "mse": lambda: F.mse_loss(q, p),
         }
         soft = rows[compare]() * (T**2 if rescale else 1)
         return alpha * soft + (1 - alpha) * F.cross_entropy(z_s, y)
@@ -84,6 +85,9 @@ Q1 = Exercise(
         Wrong("squares", _variant("square"),
               "these are squared differences. They hardly see small probabilities, which are "
               "the point; compare logarithms."),
+        Wrong("mean squares", _variant("mse"),
+              "mse_loss compares by squared differences. They hardly see small probabilities, "
+              "which are the point; compare logarithms."),
         Wrong("no rescaling", _variant("right", rescale=False),
               "T squared is missing: step 3 should stay as it is."),
     ),
