@@ -349,3 +349,10 @@ def test_a_loss_refuses_a_teacher_of_another_batch():
         METHODS["kd"]().loss(GOOD[0], heard, batch, None)
     with pytest.raises(BadInput, match="batch is tuple: expected Batch"):
         METHODS["kd"]().loss(GOOD[0], GOOD[1], GOOD, None)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_an_empty_batch_has_no_loss(name):
+    nothing, y = Outputs(torch.zeros(0, 10)), torch.zeros(0).long()
+    terms = METHODS[name]().loss(nothing, nothing, Batch(torch.zeros(0, 1), y), None)
+    assert [term.item() for term in terms.values()] == [0, 0][: len(terms)]

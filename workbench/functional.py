@@ -126,7 +126,7 @@ def soft_and_hard(
     found: list[list[Tensor]] = []
     if not plain or alpha != 0:
         log_p = torch.log_softmax(z * wide(1 / temperature), -2)
-        weight = log_p.exp() * wide(-alpha * temperature**2 / z.shape[-1])
+        weight = log_p.exp() * wide(-alpha * temperature**2 / max(1, z.shape[-1]))
         found.append([wide(1 / temperature), log_p, weight])
     if not plain or alpha != 1:
         weight = at_labels(y, z_t) * wide(1 - alpha)
