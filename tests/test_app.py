@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 import time
@@ -235,6 +236,11 @@ def test_app_is_short():
 
 
 # ------------------------------------------------------------------ the parts, from inside
+
+
+def test_a_whole_number_is_shown_as_one():
+    """T = 4, not 4.0: in the box, and so in the link that is copied."""
+    assert not re.search(r'value="\d+\.0"', _form.html())
 
 
 def test_every_method_has_its_knobs_in_the_form():
