@@ -308,6 +308,8 @@ def test_ctrl_c_keeps_what_there_is_and_train_resumes_it(home, result):
     process = subprocess.Popen(
         [sys.executable, "-m", "workbench", *words], cwd=ROOT, env=env, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        # a shell's background jobs ignore Ctrl-C, and so would their children
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     until = time.monotonic() + 60
     while time.monotonic() < until and not any(
