@@ -296,18 +296,19 @@ class Stack:
 
     def _step(self, terms: Sequence[Tensor], progress: float) -> None:
         factor = (1 + math.cos(math.pi * progress)) / 2 if self.cosine else 1.0
-        adapters = [part.optimiser for part in self.parts if part.optimiser is not None]
-        for optimiser in (self.optimiser, *adapters):
-            optimiser.zero_grad()
+        special = [p for p in self.parts if p.optimiser is not None or len(p.method.stages) > 1]
+        self.optimiser.zero_grad()
+        for part in special:
+            if part.optimiser is not None:
+                part.optimiser.zero_grad()
         learnt = [term for term in terms if term.requires_grad]
         if learnt:  # every student's every term counts once: the sum, without its bookkeeping
             torch.autograd.backward(learnt, [self._one(term) for term in learnt])
-        learners = [stage_at(part.method, progress)[1] for part in self.parts]
-        if any(len(part.method.stages) > 1 for part in self.parts):
-            self._hold(learners)
+        if any(len(part.method.stages) > 1 for part in special):
+            self._hold([stage_at(part.method, progress)[1] for part in self.parts])
         self.optimiser.step(factor)
-        for part, who in zip(self.parts, learners, strict=True):
-            if part.optimiser is not None and who != "student":
+        for part in special:
+            if part.optimiser is not None and stage_at(part.method, progress)[1] != "student":
                 part.optimiser.step(factor)
 
     def _one(self, term: Tensor) -> Tensor:

@@ -158,7 +158,9 @@ def distillation(
     inverse, log_p, weight = targets
     z = z_s.transpose(-1, -2)
     log_q = torch.log_softmax((z.unsqueeze(-3) if both else z) * inverse, -2)
-    terms = ((log_q - log_p) * weight).sum((-1, -2)).to(z_s.dtype)
+    terms = ((log_q - log_p) * weight).sum((-1, -2))
+    if terms.dtype != z_s.dtype:
+        terms = terms.to(z_s.dtype)
     return terms.unbind(-1) if both else (terms,)
 
 
