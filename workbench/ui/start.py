@@ -6,7 +6,6 @@ import asyncio
 import json
 import logging
 import time
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,15 +16,16 @@ import gradio as gr
 from workbench.base import BadInput, Trouble
 from workbench.ui import Page, _act, _form, _stage, words
 from workbench.ui._stage import WIDTHS
-from workbench.ui._tabs import kept_token
+from workbench.ui._tabs import Sessions, kept_token
 from workbench.ui._visitor import token_of, visitor
 
-#: Seconds between two looks at a run, and how many open pages are remembered.
-LOOK, SESSIONS = 0.1, 1000
+#: Seconds between two looks at a run.
+LOOK = 0.1
 PARTS = ("head", "race", "card", "foot")
 CLICKS = """element.addEventListener('click', (event) => {
   const button = event.target.closest('[data-do]')
-  if (button) trigger('click', { ...button.dataset })
+  // the second click of a double click asks for nothing new, and may meet another button
+  if (button && event.detail < 2) trigger('click', { ...button.dataset })
 })"""
 MEASURE = "(token, ear) => [token, window.start.measure()]"
 
@@ -40,17 +40,7 @@ class Session:
     turn: int = 0
 
 
-_sessions: OrderedDict[str, Session] = OrderedDict()
-
-
-def session(request: gr.Request) -> Session:
-    """The session of a request."""
-    key = str(request.session_hash)
-    found = _sessions.setdefault(key, Session())
-    _sessions.move_to_end(key)
-    while len(_sessions) > SESSIONS:
-        _sessions.popitem(last=False)
-    return found
+session = Sessions(Session)
 
 
 def _measured(here: Session, text: object) -> None:
@@ -170,7 +160,10 @@ async def follow(token: object, request: gr.Request) -> AsyncIterator[list[Any]]
         changes = [found[n] if found[n] != last.get(n) else gr.skip() for n in PARTS]
         if any(isinstance(change, str) for change in changes):
             yield changes
-        if not found["live"]:
+        if not found["live"]:  # an older follow's last picture may still arrive: draw over it
+            await asyncio.sleep(0.5)
+            if here.turn == mine:
+                yield [found[n] for n in PARTS]
             return
         last = found
         await asyncio.sleep(LOOK)
