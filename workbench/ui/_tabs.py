@@ -2,11 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
 
 import gradio as gr
 
 from workbench.ui import _form, pages
+
+S = TypeVar("S")
+#: How many open pages are remembered.
+SESSIONS = 1000
+
+
+class Sessions(Generic[S]):
+    """What a tab remembers of every open page, the oldest forgotten first."""
+
+    def __init__(self, new: Callable[[], S]) -> None:
+        self.new = new
+        self.found: OrderedDict[str, S] = OrderedDict()
+
+    def __call__(self, request: gr.Request) -> S:
+        """The session of a request."""
+        key = str(request.session_hash)
+        found = self.found.setdefault(key, self.new())
+        self.found.move_to_end(key)
+        while len(self.found) > SESSIONS:
+            self.found.popitem(last=False)
+        return found
 
 
 def kept_token() -> gr.BrowserState:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,12 +15,12 @@ from workbench import jobs
 from workbench.base import BadInput, Trouble
 from workbench.ui import Page, _desk, _form, _picture, words
 from workbench.ui._picture import WIDTHS, Scene, scene
-from workbench.ui._tabs import kept_token
+from workbench.ui._tabs import Sessions, kept_token
 from workbench.ui._take import finished, gallery
 from workbench.ui._visitor import Visitor, change, is_token, token_of, visitor
 
-#: Seconds between two looks at a run, and how many open pages are remembered.
-LOOK, SESSIONS = 0.1, 1000
+#: Seconds between two looks at a run.
+LOOK = 0.1
 CLICKS = """element.addEventListener('click', (event) => {
   const button = event.target.closest('[data-do]')
   if (button) trigger('click', { ...button.dataset })
@@ -70,17 +69,7 @@ class Session:
     turn: int = 0
 
 
-_sessions: OrderedDict[str, Session] = OrderedDict()
-
-
-def session(request: gr.Request) -> Session:
-    """The session of a request."""
-    key = str(request.session_hash)
-    found = _sessions.setdefault(key, Session())
-    _sessions.move_to_end(key)
-    while len(_sessions) > SESSIONS:
-        _sessions.popitem(last=False)
-    return found
+session = Sessions(Session)
 
 
 def _widths(text: object) -> tuple[int, ...]:

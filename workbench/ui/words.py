@@ -70,9 +70,7 @@ SHORT = {"kd": "Distilled", "scratch": "Labels only"}
 TERMS = {"teacher": "from teacher", "labels": "from labels", "uniform": "smoothing"}
 
 BROKEN = "Something here did not work; your runs are kept. Reload the page to go on."
-BUSY = "{} trainings wait already. Try again in a minute."
 STILL = "Your run is still going, step {} of {}. Stop it first, or let it end."
-DETACHED = "Others watch this run, so it goes on; your view is {}."
 SHARED_PACE = "Others watch this run, so its pace stays as it is."
 REMOVE_LIVE = "This run is still going. Stop it first."
 LONG = (
@@ -82,8 +80,6 @@ LONG = (
 TWICE = "{} stands twice in the address."
 NO_NUMBER = "{} in the address is {}, which is not a number."
 TITLED = "Distillation Workbench"
-
-SUMMARY = """Train small students live, with or without a teacher, and compare them fairly."""
 
 
 def number(value: float) -> str:
@@ -333,7 +329,6 @@ def caveat(tuned: bool, over: str, several: bool, seeds: bool) -> str:
 
 
 ALONE = "Run a second recipe, and this line says which is better."
-IS_BASELINE = "{} is what the others are compared with. Show another run to see a verdict."
 
 
 def going(name: str) -> str:
