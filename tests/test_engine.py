@@ -32,8 +32,8 @@ from lab import (
     weights,
 )
 
-from workbench import MODELS, Recipe, engine, train
-from workbench.base import BadInput, Outputs
+from workbench import MODELS, Recipe, train
+from workbench.base import BadInput, Outputs, Terms
 from workbench.engine import begin, emits, joined, listen, pick_device
 from workbench.events import Event
 
@@ -113,7 +113,7 @@ def test_batches_larger_than_the_transfer_set_are_the_transfer_set():
 
 
 def test_an_epoch_shows_every_image_once():
-    state = begin([base(batch_size=10)])
+    state = begin([base(batch_size=10, steps=20)])
     feed = state.stacks[0].feed
     for epoch in range(3):
         batches = [feed.batch(epoch * 5 + k) for k in range(5)]
@@ -121,7 +121,7 @@ def test_an_epoch_shows_every_image_once():
         assert all(b.epoch == epoch for b in batches)
     assert not torch.equal(feed.batch(0).index, feed.batch(5).index)
     assert torch.equal(
-        feed.batch(7).index, begin([base(batch_size=10)]).stacks[0].feed.batch(7).index
+        feed.batch(7).index, begin([base(batch_size=10, steps=20)]).stacks[0].feed.batch(7).index
     )
 
 
@@ -692,12 +692,20 @@ def test_an_unknown_device_is_refused():
         pick_device("tpu")
 
 
-def test_terms_cut_from_one_tensor_give_the_gradient_of_their_sum():
-    """Parts that overlap, or leave something out, are not taken for the whole."""
-    z = torch.randn(3, 2, requires_grad=True)
-    base = z * 2
-    one, two = base.unbind(-1)
-    assert engine._roots({"a": one, "b": two})[0] is base
-    for terms in ({"a": one}, {"a": one, "b": one}, {"a": one, "b": two.clone()}):
-        found = engine._roots(terms)
-        assert all(a is b for a, b in zip(found, terms.values(), strict=True))
+def test_terms_that_lie_in_one_tensor_are_a_mapping():
+    whole = torch.randn(2, 3)
+    terms = Terms(("teacher", "labels"), whole)
+    assert list(terms) == ["teacher", "labels"] and len(terms) == 2 and "hint" not in terms
+    assert torch.equal(terms["labels"], whole[1]) and repr(terms) == repr(dict(terms))
+    with pytest.raises(KeyError):
+        terms["hint"]
+
+
+def test_terms_in_one_tensor_train_as_their_parts_do(monkeypatch):
+    recipes = [taught(KD(), seed=s) for s in range(3)]
+    _, whole = run(recipes)
+    plain = KD.loss
+    monkeypatch.setattr(KD, "loss", lambda *given: dict(plain(*given)))
+    _, apart = run(recipes)
+    for i in range(3):
+        assert_same_weights(weights(whole, i), weights(apart, i), exact=False)

@@ -252,7 +252,8 @@ def test_distillation_scales_with_what_comes_back():
     (both,) = torch.autograd.grad(3 * sum(terms.values()), z_s)
     assert_close(both, 3 * sum(grads))
     again = kd(z_s, z_t, y)
-    found = [torch.autograd.grad(t, z_s, retain_graph=True)[0] for t in reversed(again.values())]
+    back = reversed([*again.values()])
+    found = [torch.autograd.grad(t, z_s, retain_graph=True)[0] for t in back]
     for a, b in zip(grads, reversed(found), strict=True):
         assert_close(a, b)
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from workbench.adamw import StackedAdamW
-from workbench.base import BadInput, Batch, Copies, Method, Outputs, stack
+from workbench.base import BadInput, Batch, Copies, Method, Outputs, Terms, stack
 from workbench.events import Event, Row, finite
 from workbench.functional import mixture, soft_log_probs
 from workbench.models import MODELS
@@ -122,8 +122,10 @@ class Transfer:
     #: At most so many steps, and numbers in their x, are drawn at once.
     STEPS, ROOM = 64, 4_000_000
 
-    def __init__(self, x: Tensor, views: Sequence[Tensor], split: int, batch_size: int) -> None:
-        self.x, self.views, self.split = x, views, split
+    def __init__(
+        self, x: Tensor, views: Sequence[Tensor], split: int, batch_size: int, steps: int
+    ) -> None:
+        self.x, self.views, self.split, self.last = x, views, split, steps
         smallest = min(len(view) for view in views)
         self.size = min(batch_size or smallest, smallest)
         if any(len(v) != smallest for v in views) and self.size == smallest:
@@ -147,7 +149,9 @@ class Transfer:
         return self.batches[self.at]
 
     def _draw(self, first: int) -> None:
-        drawn = [self._rows(first + i) for i in range(self.steps)]
+        self.batches = []
+        count = max(1, min(self.steps, self.last - first))
+        drawn = [self._rows(first + i) for i in range(count)]
         self.drawn, self.first = torch.stack([rows for rows, _ in drawn]), first
         # index_select is several times faster than advanced indexing, on a flat index only
         x = self.x.index_select(0, self.drawn.flatten()).unflatten(0, self.drawn.shape)
@@ -181,7 +185,7 @@ class Part:
     adapter: nn.Module | None = None
     optimiser: TorchAdamW | None = None
     features: bool = False
-    terms: dict[str, Tensor] = field(default_factory=dict)
+    terms: Mapping[str, Tensor] = field(default_factory=dict)
     _drawn: Tensor | None = None  # the stretch of steps that `_shown` is about
     _shown: list[tuple[Tensor, Outputs | None, tuple[Tensor, ...]]] = field(default_factory=list)
 
@@ -208,6 +212,7 @@ class Part:
     def _look_up(self, drawn: Tensor, stacked: bool, like: Tensor) -> None:
         """What labels, teacher and method have for a stretch of steps (S, B) or (S, n, B)."""
         assert self.y is not None
+        self._shown = []  # first: new memory costs more than what is put into it
         rows = drawn if drawn.ndim == 2 else drawn[:, self.where]
         if self.y.ndim == 1:
             y = self.y[rows]
@@ -221,11 +226,12 @@ class Part:
             heard = self.said.rows(rows)
             if stacked and rows.ndim == 2:
                 heard = heard.each(lambda value: value.unsqueeze(1))
-            said = [heard.students(i) for i in range(len(drawn))]
         if self.live is None:
             lead = y.unsqueeze(1) if stacked and y.ndim == 2 else y
             found = self.method.targets(like, heard, Batch(like, lead))
             targets = list(zip(*(each.unbind() for each in found), strict=True)) or targets
+            if heard is not None and (not found or type(self.method).setup is not Method.setup):
+                said = heard.unbind()
         self._drawn, self._shown = drawn, list(zip(y.unbind(), said, targets, strict=True))
 
     def ask(self, x: Tensor, stacked: bool) -> Outputs:
@@ -270,8 +276,8 @@ class Stack:
         each = outputs.split([part.where.stop - part.where.start for part in self.parts])
         for part, heard in zip(self.parts, each, strict=True):
             mine, said = part.show(self.feed, batch, self.stacked, heard.logits, progress)
-            part.terms = part.method.loss(heard, said, mine, part.adapter)
-            terms += _roots(part.terms)
+            part.terms = named = part.method.loss(heard, said, mine, part.adapter)
+            terms += [named.whole] if isinstance(named, Terms) else named.values()
             shown.append((heard, mine))
         if self.alive is not None or not all(map(_finite, terms)):
             terms = [self._living()]
@@ -384,16 +390,6 @@ class Stack:
 def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The tensors whose names begin with the prefix, without it."""
     return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-
-
-def _roots(terms: Mapping[str, Tensor]) -> list[Tensor]:
-    """Where the gradient of all terms begins: at the one tensor that they are cut from, if so."""
-    found = list(terms.values())
-    base = found[0]._base if len(found) > 1 else None
-    if base is None or any(term._base is not base for term in found):
-        return found
-    apart = len({term.storage_offset() for term in found}) == len(found)
-    return [base] if apart and sum(term.numel() for term in found) == base.numel() else found
 
 
 def _finite(term: Tensor) -> bool:
@@ -634,7 +630,7 @@ def _stack(
     x = parts["train"].x.to(where, dtype)
     same = all(torch.equal(index, shown[0][0]) for index, _ in shown)
     views = [index.to(where) for index, _ in (shown[:1] if same else shown)]
-    feed = Transfer(x, views, first.data.split, first.batch_size)
+    feed = Transfer(x, views, first.data.split, first.batch_size, first.steps)
     labels = torch.full((n, len(x)), -1)
     for i, (index, y) in enumerate(shown):
         labels[i, index] = y

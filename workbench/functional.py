@@ -105,7 +105,7 @@ def toward(logits: Tensor, weights: Tensor) -> Tensor:
 
 
 def soft_and_hard(
-    z_t: Tensor, y: Tensor, temperature: float | Tensor, alpha: float | Tensor
+    z_t: Tensor, y: Tensor, temperature: float | Tensor, alpha: float | Tensor, like: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """What `distillation` needs of teacher and labels alone: 1/T, log p and −weight · p.
 
@@ -113,55 +113,56 @@ def soft_and_hard(
     formula, computed at once over an axis of 2. Where alpha is plainly 0 or 1 there is one term
     and no such axis.
 
-    Shapes: z_t (*lead, B, K), y (B,) or (*lead, B), temperature and alpha numbers or (n,);
-    results (*lead, 2, 1, 1), (*lead, 2, K, B), (*lead, 2, K, B).
+    Shapes: z_t (*lead, B, K), y (B,) or (*lead, B), temperature and alpha numbers or (n,), like
+    (n, B, K) or (B, K); results (…, 2, n, 1, 1) and twice (…, 2, n, K, B), without n as `like`.
     """
     z, plain = z_t.detach().transpose(-1, -2), not isinstance(alpha, Tensor)
-    if float(torch.as_tensor(temperature).max()) > HOT and z.device.type != "mps":
+    hottest = float(temperature.max()) if isinstance(temperature, Tensor) else temperature
+    if hottest > HOT and z.device.type != "mps":
         z = z.double()  # and with it, by promotion, whatever meets it
 
     def wide(knob: float | Tensor) -> Tensor:
         return torch.as_tensor(knob, dtype=z.dtype, device=z.device)[..., None, None]
 
-    found: list[list[Tensor]] = []
-    if not plain or alpha != 0:
-        log_p = torch.log_softmax(z * wide(1 / temperature), -2)
-        weight = log_p.exp() * wide(-alpha * temperature**2 / max(1, z.shape[-1]))
-        found.append([wide(1 / temperature), log_p, weight])
-    if not plain or alpha != 1:
-        weight = at_labels(y, z_t) * wide(1 - alpha)
-        found.append([wide(1.0), torch.zeros_like(weight), weight])
-    if len(found) == 1:
-        inverse, log_p, weight = found[0]
-        return inverse.expand(*weight.shape[:-2], 1, 1), log_p, weight
-    full = torch.broadcast_shapes(*(weight.shape for *_, weight in found))
-    ends = (1, 1), full[-2:], full[-2:]
-    inverse, log_p, weight = (
-        torch.stack([row.expand(*full[:-2], *end) for row in rows], -3)
-        for rows, end in zip(zip(*found, strict=True), ends, strict=True)
-    )
-    return inverse, log_p, weight
+    inverse, share = wide(1 / temperature), wide(1 - alpha)
+    if plain and alpha == 0:
+        hard = at_labels(y, z_t)
+        return torch.ones_like(hard[..., :1, :1]), torch.zeros_like(hard), hard
+    log_p = torch.log_softmax(z * inverse, -2)
+    soft = wide(-alpha * temperature**2 / max(1, z.shape[-1]))
+    if plain and alpha == 1:
+        return inverse.expand(*log_p.shape[:-2], 1, 1), log_p, log_p.exp() * soft
+    hard = at_labels(y, z_t)
+    # Written where it belongs: to stack it afterwards would take as long as all the rest. The
+    # axis of 2 comes before the students', so that z broadcasts over it as it is.
+    at = -like.ndim - 1
+    ends = log_p[..., :1, :1], hard[..., :1, :1], share, like.new_empty((1,) * like.ndim)
+    lead = list(torch.broadcast_tensors(*ends)[0].shape[:-2])
+    lead.insert(len(lead) - like.ndim + 2, 2)
+    scale = z.new_ones(*lead, 1, 1)
+    known, weight = (z.new_empty(*lead, *z.shape[-2:]) for _ in range(2))
+    scale.select(at, 0).copy_(inverse)
+    known.select(at, 0).copy_(log_p)
+    known.select(at, 1).zero_()
+    weight.select(at, 0).copy_(log_p.exp() * soft)
+    weight.select(at, 1).copy_(hard).mul_(share)
+    return scale, known, weight
 
 
-def distillation(
-    z_s: Tensor, targets: tuple[Tensor, ...], both: bool = True
-) -> tuple[Tensor, ...]:
+def distillation(z_s: Tensor, targets: tuple[Tensor, ...]) -> Tensor:
     r"""$\alpha T^2\,\mathrm{KL}(p\,\|\,q)$ and $(1-\alpha)\,\mathrm{CE}(y,\sigma(z_s))$.
 
     With $p=\sigma(z_t/T)$, $q=\sigma(z_s/T)$: the numbers of `kl` and `cross_entropy`, in a
     third of the operations. At the size of a small student each operation costs as much as the
     student, so weights are part of what `soft_and_hard` works out beforehand.
 
-    Shapes: z_s (*lead, B, K), targets from `soft_and_hard`; one (*lead) for each term, of which
-    there are two unless alpha is plainly 0 or 1 (`both`).
+    Shapes: z_s (*lead, B, K), targets from `soft_and_hard`; result (2, *lead), or (*lead) where
+    alpha is plainly 0 or 1 and only one of them is there.
     """
     inverse, log_p, weight = targets
-    z = z_s.transpose(-1, -2)
-    log_q = torch.log_softmax((z.unsqueeze(-3) if both else z) * inverse, -2)
+    log_q = torch.log_softmax(z_s.transpose(-1, -2) * inverse, -2)
     terms = ((log_q - log_p) * weight).sum((-1, -2))
-    if terms.dtype != z_s.dtype:
-        terms = terms.to(z_s.dtype)
-    return terms.unbind(-1) if both else (terms,)
+    return terms if terms.dtype == z_s.dtype else terms.to(z_s.dtype)
 
 
 def entropy(log_p: Tensor) -> Tensor:

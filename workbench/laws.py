@@ -85,7 +85,7 @@ class Case:
     teacher: Outputs
     batch: Batch
 
-    def terms(self, method: Method, adapter: nn.Module | None) -> dict[str, Tensor]:
+    def terms(self, method: Method, adapter: nn.Module | None) -> Mapping[str, Tensor]:
         """The method's terms; without a teacher where it needs none."""
         teacher = self.teacher if "teacher" in method.needs else None
         return method.loss(self.student, teacher, self.batch, adapter)
@@ -313,8 +313,10 @@ def ahead(method: Method, stage: str) -> str | None:
         found = merged.targets(steps[0].student.logits, heard, dataclasses.replace(first, y=y))
         for i, one in enumerate(steps):
             batch = dataclasses.replace(one.batch, targets=tuple(each[i] for each in found))
-            told = Case(one.student, one.teacher, batch)
-            why = _same(one.terms(merged, adapter), told.terms(merged, adapter))
+            told = Case(one.student, one.teacher, batch).terms(merged, adapter)
+            if found:
+                told = merged.loss(one.student, None, batch, adapter)
+            why = _same(one.terms(merged, adapter), told)
             if why:
                 return f"step by step {why} ahead ({'one batch' if shared else 'own batches'})"
     return None

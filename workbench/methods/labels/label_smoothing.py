@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -43,7 +44,7 @@ class LabelSmoothing(Method):
 
     def loss(
         self, student: Outputs, teacher: Outputs | None, batch: Batch, adapter: nn.Module | None
-    ) -> dict[str, Tensor]:
+    ) -> Mapping[str, Tensor]:
         """Cross-entropy with the label, and with the uniform distribution."""
         label, every = batch.targets or self.targets(student.logits, teacher, batch)
         return {

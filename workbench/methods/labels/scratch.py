@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -32,7 +33,7 @@ class Scratch(Method):
 
     def loss(
         self, student: Outputs, teacher: Outputs | None, batch: Batch, adapter: nn.Module | None
-    ) -> dict[str, Tensor]:
+    ) -> Mapping[str, Tensor]:
         """Cross-entropy with the labels."""
         (weights,) = batch.targets or self.targets(student.logits, teacher, batch)
         return {"labels": toward(student.logits, weights)}

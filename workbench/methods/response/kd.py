@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 from torch import Tensor, nn
 
-from workbench.base import BadInput, Batch, Method, Outputs, knob
+from workbench.base import BadInput, Batch, Method, Outputs, Terms, knob
 from workbench.functional import distillation, soft_and_hard
 
 
@@ -53,16 +54,16 @@ class KD(Method):
                 f"KD: teacher's logits {heard}: expected the classes of the student's, "
                 f"{tuple(like.shape)}"
             )
-        return soft_and_hard(teacher.logits, batch.y, self.temperature, self.alpha)
+        return soft_and_hard(teacher.logits, batch.y, self.temperature, self.alpha, like)
 
     def loss(
         self, student: Outputs, teacher: Outputs | None, batch: Batch, adapter: nn.Module | None
-    ) -> dict[str, Tensor]:
+    ) -> Mapping[str, Tensor]:
         """Softened divergence to the teacher, and cross-entropy with the labels."""
-        z, targets = student.logits, batch.targets
-        alone = not isinstance(self.alpha, Tensor) and self.alpha in (0, 1)
-        terms = distillation(z, targets or self.targets(z, teacher, batch), both=not alone)
-        if alone:
-            none = terms[0].detach() * 0  # half the cost of new zeros
-            terms = (none, *terms) if self.alpha == 0 else (*terms, none)
+        z = student.logits
+        found = distillation(z, batch.targets or self.targets(z, teacher, batch))
+        if isinstance(self.alpha, Tensor) or self.alpha not in (0, 1):
+            return Terms(("teacher", "labels"), found)
+        none = found.detach() * 0  # half the cost of new zeros
+        terms = (found, none) if self.alpha else (none, found)
         return {"teacher": terms[0], "labels": terms[1]}
