@@ -9,7 +9,19 @@ in, per cent come out. Read from top to bottom: tokens, numbers, elements, then 
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple, TypeGuard
+from typing import NamedTuple
+
+from workbench.words import (
+    ABSENT,
+    NARROW,
+    interval,
+    is_number,
+    mean_percent,
+    percent,
+    plain,
+    signed,
+    thousands,
+)
 
 # ---------------------------------------------------------------- tokens
 
@@ -148,50 +160,6 @@ text-underline-offset:4px;list-style:none}
 
 # ---------------------------------------------------------------- numbers
 
-NARROW = "\u202f"  # narrow no-break space: between a number and its unit, and in 85 002
-MINUS = "\u2212"
-ABSENT = "–"
-
-
-def _is_number(value: float | None) -> TypeGuard[float]:
-    return value is not None and math.isfinite(value)
-
-
-def _plain(value: float, digits: int) -> str:
-    """A rounded number with a real minus and no minus before zero."""
-    text = f"{value:.{digits}f}"
-    if text.startswith("-"):
-        text = (MINUS if float(text) else "") + text[1:]
-    return text
-
-
-def percent(value: float | None, digits: int = 1) -> str:
-    """0.91 -> '91.0 %'; what is missing or diverged is a dash, never 'nan'."""
-    return f"{_plain(100 * value, digits)}{NARROW}%" if _is_number(value) else ABSENT
-
-
-def signed(value: float | None, digits: int = 1) -> str:
-    """0.112 -> '+11.2', -0.066 -> '−6.6': a difference in points always shows its direction."""
-    if not _is_number(value):
-        return ABSENT
-    text = _plain(100 * value, digits)
-    return "+" + text if not text.startswith(MINUS) and float(text) else text
-
-
-def interval(low: float | None, high: float | None, digits: int = 1) -> str:
-    """'10.3 to 12.2', rounded outwards: rounding must not make an interval miss zero."""
-    if not (_is_number(low) and _is_number(high)):
-        return ABSENT
-    scale = 10**digits  # the inner round removes what binary adds: 0.103 * 100 is 10.299999…
-    down = math.floor(round(100 * scale * low, 6)) / scale
-    up = math.ceil(round(100 * scale * high, 6)) / scale
-    return f"{_plain(down, digits)} to {_plain(up, digits)}"
-
-
-def thousands(value: int) -> str:
-    """85002 -> '85 002'."""
-    return f"{value:,}".replace(",", NARROW).replace("-", MINUS)
-
 
 def mean_sd(values: Iterable[float | None]) -> tuple[float, float, int] | None:
     """Mean, sample standard deviation and n of what is finite; None if nothing is."""
@@ -205,14 +173,7 @@ def mean_sd(values: Iterable[float | None]) -> tuple[float, float, int] | None:
 
 def percent_sd(values: Iterable[float | None]) -> str:
     """'91.0 % ± 0.7', or without the spread where there is only one student."""
-    return _percent_sd(mean_sd(values))
-
-
-def _percent_sd(summary: tuple[float, float, int] | None) -> str:
-    if summary is None:
-        return ABSENT
-    mean, sd, n = summary
-    return percent(mean) + (f" ± {_plain(100 * sd, 1)}" if n > 1 else "")
+    return mean_percent(mean_sd(values))
 
 
 def _nice(step: float) -> float:
@@ -502,20 +463,20 @@ def curves(
     frame = _frame(drawn, width, height, last_step, span, extra=(teacher, you))
     labels: list[_Label] = []
     body: list[str] = []
-    if _is_number(teacher):
+    if is_number(teacher):
         body.append(_across(frame, "teacher", teacher, stroke="var(--c)", stroke_width=2))
         labels.append(_edge_label(frame, "teacher", "Teacher", teacher, percent(teacher)))
     for one, points in drawn:
         body.append(_run(frame, one, points, students=len(series) <= 2))
         if found := [p for p in points if p]:
             labels.append(_run_label(frame, one, found[-1]))
-    if _is_number(you):
+    if is_number(you):
         dots = {"stroke": "var(--ink)", "stroke_width": 1.5, "stroke_linecap": "round"}
         body.append(_across(frame, "you", you, **dots))
         labels.append(_edge_label(frame, "you", "You said", you, percent(you, 0)))
     label = f"{title}, by step. " + " ".join(_sentence(frame, *pair) for pair in drawn)
-    label += f" Teacher: {percent(teacher)}." if _is_number(teacher) else ""
-    label += f" You said {percent(you, 0)}." if _is_number(you) else ""
+    label += f" Teacher: {percent(teacher)}." if is_number(teacher) else ""
+    label += f" You said {percent(you, 0)}." if is_number(you) else ""
     return _svg(
         width, frame.height, label.strip(), _axes(frame, title), _clip(frame, body),
         _note(frame, note) if note else "", _labels(frame, labels),
@@ -546,7 +507,7 @@ def _frame(
     """Room for the labels on the right, and height for all of them below each other."""
     longest = max((_text_width(s.name) for s, _ in drawn), default=0)
     margin = min(max(112.0, longest + 20), max(112.0, 0.28 * width))
-    count = len(drawn) + sum(map(_is_number, extra))
+    count = len(drawn) + sum(map(is_number, extra))
     more = sum(len(_wrap(s.name, margin - _EDGE)) - 1 for s, _ in drawn)
     tall = max(height or (320 if width < 420 else 444), 62 + 38 * count + 16 * more)
     steps = [s.steps[-1] for s, _ in drawn if s.steps]
@@ -562,7 +523,7 @@ def _axes(frame: _Frame, title: str) -> str:
         value = frame.low * 100 + k * stride
         y = frame.y(value / 100)
         unit = f"{NARROW}%" if value + stride > 100 * frame.high + 1e-6 else ""
-        text = f"{_plain(value, 0 if stride >= 1 else 1)}{unit}"
+        text = f"{plain(value, 0 if stride >= 1 else 1)}{unit}"
         kind = "grid" if k else "zero"
         out.append(_line(frame.left, round(y) + 0.5, frame.right, round(y) + 0.5, kind))
         out.append(_text(frame.left - 8, y + 4, text, "tick", text_anchor="end"))
@@ -631,7 +592,7 @@ def _run(frame: _Frame, series: Series, points: list[_Point | None], students: b
 def _student(frame: _Frame, steps: Sequence[int], row: Sequence[float | None]) -> str:
     stride = -(-len(steps) // 400) or 1
     at = list(zip(steps, row, strict=False))[::stride]
-    points = [(frame.x(step), frame.y(v)) for step, v in at if _is_number(v)]
+    points = [(frame.x(step), frame.y(v)) for step, v in at if is_number(v)]
     if len(points) < 2:
         return ""
     return _el("path", d=_path(points), stroke="var(--c)", stroke_opacity="var(--thin)")
@@ -642,7 +603,7 @@ def _edge_label(frame: _Frame, role: str, name: str, value: float, text: str) ->
 
 
 def _run_label(frame: _Frame, series: Series, end: _Point) -> _Label:
-    text = _percent_sd(end[1:]) + (" ↓" if end.mean < frame.low else "")
+    text = mean_percent(end[1:]) + (" ↓" if end.mean < frame.low else "")
     x = frame.x(end.step)
     head = x < frame.right - 12
     return _Label(series.role, series.name, text, x, frame.inside(end.mean), head)
@@ -653,7 +614,7 @@ def _sentence(frame: _Frame, series: Series, points: list[_Point | None]) -> str
     if not found:
         return f"{series.name}: no number yet."
     state = _STATES.get(series.state, "" if found[-1].step >= frame.last else ", ends at step {}")
-    return f"{series.name}{state.format(found[-1].step)}: {_percent_sd(found[-1][1:])}."
+    return f"{series.name}{state.format(found[-1].step)}: {mean_percent(found[-1][1:])}."
 
 
 def _note(frame: _Frame, note: Note) -> str:
@@ -724,7 +685,7 @@ def curves_table(series: Sequence[Series], *, caption: str, rows: int = 11) -> s
     stride = max(1, (len(steps) - 1) // (rows - 1))
     kept = sorted({*steps[::stride], *steps[-1:]})
     body = [
-        Row(thousands(step), [_percent_sd(m[step][1:] if step in m else None) for m in means])
+        Row(thousands(step), [mean_percent(m[step][1:] if step in m else None) for m in means])
         for step in kept
     ]
     return table(["Step", *(s.name for s in series)], body, caption=caption)
@@ -938,7 +899,7 @@ def answer(
         tall = max(1.0, 210 * p)
         bars.append(_el("rect", y=bottom - tall, height=tall, fill="var(--c)", **place))
         kind = "halo bold" if k in strong else "halo soft"
-        number = _plain(100 * p, 1 if p < 0.9995 or p == 1 else 4)  # 100.0 would be untrue
+        number = plain(100 * p, 1 if p < 0.9995 or p == 1 else 4)  # 100.0 would be untrue
         bars.append(_text(x, bottom - tall - 6, number, kind, text_anchor="middle"))
         kind = "bold" if k in strong else "soft"
         out.append(_text(x, bottom + 20, word, kind, text_anchor="middle"))
@@ -1019,7 +980,7 @@ def guess(
         return left + (right - left) * (inside - low) / (high - low)
 
     def shown(value: float, places: int) -> str:
-        return _plain(value, places) + (NARROW + unit if unit else "")
+        return plain(value, places) + (NARROW + unit if unit else "")
 
     stride = _nice((high - low) / max(2, min(10, width // 72)))
     out = [_line(left, y, right, y, "zero", stroke_width=2)]
@@ -1029,9 +990,9 @@ def guess(
         at = low + k * stride
         last = at + stride > high + 1e-9
         out.append(_line(x(at), y, x(at), y + 6, "zero"))
-        text = shown(at, 0) if last else _plain(at, 0)
+        text = shown(at, 0) if last else plain(at, 0)
         out.append(_text(x(at), y + 22, text, "tick", text_anchor="middle"))
-    both = _is_number(you) and _is_number(truth)
+    both = is_number(you) and is_number(truth)
     if both:
         assert you is not None and truth is not None
         gap = {"stroke": "var(--ink)", "stroke_width": 1.5, "stroke_dasharray": DASH["you"]}
@@ -1040,7 +1001,7 @@ def guess(
         (truth, role, name, 22.0 + above, digits),
         (you, "you", "You said", above + (44.0 if both else 22.0), 0),
     ):
-        if not _is_number(value):
+        if not is_number(value):
             continue
         text = f"{word} {shown(value, places)}"
         half = _text_width(text, 14) / 2
@@ -1115,7 +1076,7 @@ def soft_bars(
         bars.append(_el("rect", fill="var(--c)", data_cap=k, **box, **cap))
         bars.append(_el("rect", fill="var(--c)", data_bar=k, **box, y=-tall, height=tall))
         kind = "bold" if k in named else "soft"
-        number = _plain(100 * hot, 1)
+        number = plain(100 * hot, 1)
         bars.append(_text_at(x, -tall - 6, number, f"{kind} halo", data_number=k))
         below = _el("g", _small(pixels, 28), transform="translate(-14,9)")
         shown = {"data_picture": k, "opacity": None if k in named else "0.45"}
@@ -1228,7 +1189,7 @@ def digit(pixels: Sequence[Sequence[float]], size: float, alt: str) -> str:
     out = []
     for y, row in enumerate(pixels):
         for x, value in enumerate(row):
-            strength = min(1.0, max(0.0, value)) if _is_number(value) else 0.0
+            strength = min(1.0, max(0.0, value)) if is_number(value) else 0.0
             if strength >= 0.01:
                 shade = {"fill": "var(--ink)", "fill_opacity": f"{strength:.2f}"}
                 out.append(_el("rect", x=x, y=y, width=1, height=1, **shade))
@@ -1253,7 +1214,7 @@ def losses(terms: Sequence[Term], *, width: float, total: int | None = None) -> 
 
     `total` is how many values a whole run has: the line then grows into room that waits for it.
     """
-    known = [[v for v in t.values if _is_number(v)] for t in terms]
+    known = [[v for v in t.values if is_number(v)] for t in terms]
     high = max((v for row in known for v in row), default=1.0) or 1.0
     low = min(0.0, min((v for row in known for v in row), default=0.0))
     room = max((_text_width(t.name, 13) for t in terms), default=0)
@@ -1261,13 +1222,13 @@ def losses(terms: Sequence[Term], *, width: float, total: int | None = None) -> 
     out, words = [], []
     for i, term in enumerate(terms):
         base = 36 * i + 30
-        last = next((v for v in reversed(term.values) if _is_number(v)), None)
+        last = next((v for v in reversed(term.values) if is_number(v)), None)
         now = ABSENT if last is None else _loss(last)
         stride = (right - left) / max(1, (total or len(term.values)) - 1)
         line = [
             (left + stride * k, base - 24 * (v - low) / (high - low or 1))
             for k, v in enumerate(term.values)
-            if _is_number(v)
+            if is_number(v)
         ][:: -(-len(term.values) // 400) or 1]
         out.append(_text(0, base - 8, _fit(term.name, left, 13)))
         out.append(_line(left, base + 0.5, right, base + 0.5, "grid"))
@@ -1282,7 +1243,7 @@ def losses(terms: Sequence[Term], *, width: float, total: int | None = None) -> 
 
 
 def _loss(value: float) -> str:
-    return _plain(value, 2) if abs(value) < 100 else thousands(round(value))
+    return plain(value, 2) if abs(value) < 100 else thousands(round(value))
 
 
 # ---------------------------------------------------------------- differences
@@ -1322,7 +1283,7 @@ def chip(verdict: str, text: str | None = None) -> str:
 
 def limits(rows: Sequence[Difference]) -> tuple[float, float]:
     """A common axis, in whole steps of five points or more, that holds every pair and zero."""
-    every = [v for r in rows for v in (*r.pairs, r.low, r.high) if _is_number(v)]
+    every = [v for r in rows for v in (*r.pairs, r.low, r.high) if is_number(v)]
     low, high = min([0.0, *every]), max([0.0, *every])
     stride = _nice(max(high - low, 0.25) / 5)
     low, high = math.floor(low / stride + 1e-9), math.ceil(high / stride - 1e-9)
@@ -1343,8 +1304,8 @@ def spread(
     ticks = _difference_ticks(low, high, width)
     out = [_line(x(t), 0, x(t), height, "grid") for t in ticks if t and not axis]
     out.append(_line(x(0), 0, x(0), height, "edge"))
-    out.append(_dots([x(p) for p in row.pairs if _is_number(p)], height))
-    if all(map(_is_number, (row.mean, row.low, row.high))):
+    out.append(_dots([x(p) for p in row.pairs if is_number(p)], height))
+    if all(map(is_number, (row.mean, row.low, row.high))):
         y = height - 18
         bar = _line(x(row.low), y, x(row.high), y, "", stroke="var(--c)", stroke_width=4)
         out[-1] += bar + _line(
@@ -1449,7 +1410,7 @@ def confusion_difference(
     cell = (width - left - net) / max(1, len(classes))
     top = 40.0
     apart_from = [v for i, r in enumerate(change) for j, v in enumerate(r) if i != j]
-    peak = max([4.0, *(abs(v) for v in apart_from if _is_number(v))])
+    peak = max([4.0, *(abs(v) for v in apart_from if is_number(v))])
     out = [_text(0, 12, "is", "tick"), _text(left, 12, "read as", "tick")]
     out.append(_text(width, 12, "net", "tick", text_anchor="end"))
     for i, name in enumerate(classes):
@@ -1458,9 +1419,9 @@ def confusion_difference(
         out.append(_text(left + cell * (i + 0.5), 32, short, "bold", text_anchor="middle"))
         row = change[i] if i < len(change) else []
         out += [_cell(left, top, cell, (i, j), v, peak) for j, v in enumerate(row)]
-        total = sum(v for j, v in enumerate(row) if j != i and _is_number(v))
+        total = sum(v for j, v in enumerate(row) if j != i and is_number(v))
         kind = "soft" if abs(total) < 1 else ""
-        out.append(_text(width, y, _plain(total, 0), kind, text_anchor="end"))
+        out.append(_text(width, y, plain(total, 0), kind, text_anchor="end"))
     if picked:
         out.append(_ring(left + cell * picked[1], top + cell * picked[0], cell))
     foot = top + cell * len(classes) + 16
@@ -1480,7 +1441,7 @@ def _cell(
     if at[0] == at[1]:
         slash = f"M{x + cell * 0.36:.1f},{y + cell * 0.36:.1f}l{cell * 0.28:.1f},{cell * 0.28:.1f}"
         return _el("path", class_="zero", d=slash, stroke_width=1.5)
-    value = value if _is_number(value) else 0.0
+    value = value if is_number(value) else 0.0
     role = "labels" if value < 0 else "kd"
     fill = f"fill:var(--{role});fill-opacity:{_strength(value, peak)}"
     box = {"x": x + 1, "y": y + 1, "width": cell - 2, "height": cell - 2, "rx": 2}
@@ -1488,7 +1449,7 @@ def _cell(
     out = _el("rect", style=style, data_cell=f"{at[0]},{at[1]}", **box)
     if abs(value) >= 0.95:
         size = "font-size:12px" if cell < 30 else None
-        number = _plain(value, 0)
+        number = plain(value, 0)
         x, y = x + cell / 2, y + cell / 2 + 4.5
         out += _text(x, y, number, text_anchor="middle", style=size, pointer_events="none")
     return out
@@ -1518,10 +1479,10 @@ def _key(x: float, y: float, peak: float, by: str, width: float) -> tuple[str, f
 def _mistakes(change: Sequence[Sequence[float]], classes: Sequence[str]) -> str:
     """The label: the net per class, and every change of at least one image."""
     cells = [
-        (value, f"{classes[i]} read as {classes[j]} {_plain(value, 1)}")
+        (value, f"{classes[i]} read as {classes[j]} {plain(value, 1)}")
         for i, row in enumerate(change)
         for j, value in enumerate(row)
-        if i != j and _is_number(value) and abs(value) >= 0.95
+        if i != j and is_number(value) and abs(value) >= 0.95
     ]
     ordered = [words for _, words in sorted(cells, key=lambda c: -abs(c[0]))]
     listed = "; ".join(ordered) or "none of one image or more"
@@ -1546,7 +1507,7 @@ def reliability(
     """How often it is right when it is so sure; on the diagonal it is as right as it is sure."""
     side = min(width - 60, 320)
     frame = _Frame(width, side + 28 + 34, 40 + side, 1, 0, 1)
-    used = [b for b in bins if b.count and _is_number(b.confidence) and _is_number(b.accuracy)]
+    used = [b for b in bins if b.count and is_number(b.confidence) and is_number(b.accuracy)]
     places = [(frame.x(b.confidence or 0), frame.y(b.accuracy or 0), b) for b in used]
     out = [_text(0, 12, "Right, when it is this sure", "tick"), _square(frame)]
     a, b = (frame.x(0), frame.y(0)), (frame.x(1), frame.y(1))

@@ -11,12 +11,12 @@ from gradio.components.api_component import Api
 from gradio.events import api
 from gradio.utils import get_function_description
 
-from workbench import jobs, runs
+from workbench import jobs, runs, words
 from workbench.base import BadInput, Trouble
 from workbench.charts import mean_sd
 from workbench.evaluation import verdict
 from workbench.methods import METHODS
-from workbench.ui import _desk, _form, words
+from workbench.ui import _desk, _form
 from workbench.ui._take import take
 from workbench.ui._visitor import name_of
 

@@ -13,8 +13,8 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
+from workbench import words
 from workbench.base import BadInput, Trouble
-from workbench.ui import words
 
 #: Megabytes of disk and memory below which a class would run into trouble.
 DISK, MEMORY = 500, 1500

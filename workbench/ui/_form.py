@@ -16,14 +16,14 @@ from typing import Any
 
 import torch
 
+from workbench import words
 from workbench.base import BadInput, Knob, Method
-from workbench.charts import escape, thousands
+from workbench.charts import escape
 from workbench.data import DATA, Data
 from workbench.methods import METHODS
 from workbench.models import MODELS
 from workbench.recipe import Recipe, digest, teacher
 from workbench.recipes import RECIPES
-from workbench.ui import words
 
 #: Knobs that no visitor turns: the app has one split, its seeds are counted, its pace is fixed.
 FIXED = ("seed", "events", "split", "images")
@@ -346,5 +346,5 @@ def _row(knob: Knob, method: str = "") -> str:
 def _option(knob: Knob, choice: str) -> str:
     shown = choice
     if knob.name in ("student", "teacher") and choice in MODELS:
-        shown = f"{choice}, {words.STUDENT_MEANING.format(thousands(_size(choice)[0]))}"
+        shown = f"{choice}, {words.STUDENT_MEANING.format(words.thousands(_size(choice)[0]))}"
     return f'<option value="{escape(choice)}">{escape(shown)}</option>'

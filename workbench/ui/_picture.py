@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from workbench import charts
+from workbench import charts, words
 from workbench.charts import Opinion, Series, Term, escape
-from workbench.ui import _form, words
+from workbench.ui import _form
 from workbench.ui._compare import Compared, compare, scores, tuned
 from workbench.ui._desk import Sight, current, look
 from workbench.ui._take import Teacher, gallery, heard, softmax
@@ -353,7 +353,7 @@ def _pin(now: Scene, sight: Sight) -> str:
         (words.IS_BASE if base else _difference(now.compared.get(sight.run)), False),
         (_mean(reports, "agreement"), True),
         (_mean(reports, "ece"), True),
-        (f"{sight.seconds:.1f} s" if sight.seconds else charts.ABSENT, True),
+        (f"{sight.seconds:.1f} s" if sight.seconds else words.ABSENT, True),
     ]
     body = "".join(f"<td{_more(hide)}>{escape(text)}</td>" for text, hide in cells)
     state = words.cell_state(sight.state, sight.step, sight.steps, sight.ahead)
@@ -384,17 +384,17 @@ def _act(do: str, run: str, text: str, name: str) -> str:
 
 def _difference(one: Compared | None) -> str:
     if one is None or one.verdict.mean is None:
-        return charts.ABSENT
+        return words.ABSENT
     found = one.verdict
     at = f", step {one.step}" if one.step is not None else ""
     if found.low is None:
-        return charts.signed(found.mean) + at
-    return f"{charts.signed(found.mean)} ({charts.interval(found.low, found.high)}{at})"
+        return words.signed(found.mean) + at
+    return f"{words.signed(found.mean)} ({words.interval(found.low, found.high)}{at})"
 
 
 def _mean(reports: Sequence[dict[str, float | None]] | None, name: str) -> str:
     found = charts.mean_sd([one.get(name) for one in reports]) if reports else None
-    return charts.percent(found[0]) if found else charts.ABSENT
+    return words.percent(found[0]) if found else words.ABSENT
 
 
 # ------------------------------------------------------------------------- more about it
@@ -447,7 +447,7 @@ def _mistakes(now: Scene, base: Sight, sight: Sight) -> str:
     width = min(now.widths[2], 440)
     drawn = charts.confusion_difference(change, width=width, by=sight.name)
     rows = [
-        charts.Row(str(i), [f"{v:.1f}".replace("-", charts.MINUS) for v in row])
+        charts.Row(str(i), [f"{v:.1f}".replace("-", words.MINUS) for v in row])
         for i, row in enumerate(change)
     ]
     note = words.mistakes_note(sight.name, base.name)
@@ -464,7 +464,7 @@ def _sure(now: Scene, sight: Sight) -> str:
     width = min(now.widths[2], 440)
     drawn = charts.reliability(bins, width=width, role=sight.role, name=sight.name)
     rows = [
-        charts.Row(charts.percent(b.confidence, 0), [charts.percent(b.accuracy, 0), str(b.count)])
+        charts.Row(words.percent(b.confidence, 0), [words.percent(b.accuracy, 0), str(b.count)])
         for b in bins
         if b.count
     ]

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from workbench import words
+
 if TYPE_CHECKING:
     import gradio as gr
 
@@ -55,8 +57,6 @@ def _port(given: str | None) -> int:
     source = "GRADIO_SERVER_PORT" if given is None else "--port"
     text = (os.environ.get(source) or str(PORT)) if given is None else given
     if not re.fullmatch("[0-9]{1,5}", text) or not 0 < int(text) < 65536:
-        from workbench.ui import words
-
         raise BadInput(words.bad_port(source, text))
     return int(text)
 
@@ -87,7 +87,6 @@ def serve(host: str | None, port: int) -> int:
     """Open the app and stay until it is ended."""
     from workbench.base import BadInput, Trouble
     from workbench.runs import usable_home
-    from workbench.ui import words
 
     usable_home()
     on_space = bool(os.environ.get("SPACE_ID"))
@@ -118,7 +117,7 @@ def build() -> gr.Blocks:
     gpu(_warm_gpu)
     import gradio as gr
 
-    from workbench.ui import _api, _tabs, pages, words
+    from workbench.ui import _api, _tabs, pages
 
     with gr.Blocks(title=words.TITLED, analytics_enabled=False, fill_width=True) as demo:
         gr.HTML(_top(), elem_id="top", js_on_load=None, apply_default_css=False)
@@ -171,8 +170,6 @@ def head() -> str:
 
 
 def _top() -> str:
-    from workbench.ui import words
-
     mark = (
         '<svg width="26" height="20" aria-hidden="true"><rect y="2" width="16" height="16" '
         'fill="var(--teacher)"/><circle cx="21" cy="14" r="4" fill="var(--kd)"/></svg>'

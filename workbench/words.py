@@ -6,12 +6,78 @@ is named by what differs from the first act, so that a name says what was change
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
-from workbench.base import BadInput, Knob, Method
-from workbench.charts import NARROW, interval, percent, signed, thousands
-from workbench.recipe import Recipe
+if TYPE_CHECKING:
+    from workbench.base import Knob, Method
+    from workbench.recipe import Recipe
+
+# -------------------------------------------------------------------------------- numbers
+
+NARROW = "\u202f"  # narrow no-break space: between a number and its unit, and in 85 002
+MINUS = "\u2212"
+ABSENT = "–"
+
+
+def is_number(value: float | None) -> TypeGuard[float]:
+    """Whether there is something to write: neither missing nor diverged."""
+    return value is not None and math.isfinite(value)
+
+
+def plain(value: float, digits: int) -> str:
+    """A rounded number with a real minus and no minus before zero."""
+    text = f"{value:.{digits}f}"
+    if text.startswith("-"):
+        text = (MINUS if float(text) else "") + text[1:]
+    return text
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    """0.91 -> '91.0 %'; what is missing or diverged is a dash, never 'nan'."""
+    return f"{plain(100 * value, digits)}{NARROW}%" if is_number(value) else ABSENT
+
+
+def signed(value: float | None, digits: int = 1) -> str:
+    """0.112 -> '+11.2', -0.066 -> '−6.6': a difference in points always shows its direction."""
+    if not is_number(value):
+        return ABSENT
+    text = plain(100 * value, digits)
+    return "+" + text if not text.startswith(MINUS) and float(text) else text
+
+
+def interval(low: float | None, high: float | None, digits: int = 1) -> str:
+    """'10.3 to 12.2', rounded outwards: rounding must not make an interval miss zero."""
+    if not (is_number(low) and is_number(high)):
+        return ABSENT
+    scale = 10**digits  # the inner round removes what binary adds: 0.103 * 100 is 10.299999…
+    down = math.floor(round(100 * scale * low, 6)) / scale
+    up = math.ceil(round(100 * scale * high, 6)) / scale
+    return f"{plain(down, digits)} to {plain(up, digits)}"
+
+
+def thousands(value: int) -> str:
+    """85002 -> '85 002'."""
+    return f"{value:,}".replace(",", NARROW).replace("-", MINUS)
+
+
+def mean_percent(summary: tuple[float, float, int] | None) -> str:
+    """Mean, standard deviation and n as '91.0 % ± 0.7'; one student has no spread."""
+    if summary is None:
+        return ABSENT
+    mean, sd, n = summary
+    return percent(mean) + (f" ± {plain(100 * sd, 1)}" if n > 1 else "")
+
+
+def number(value: float) -> str:
+    """A number as people write it: 1 000, 0.01, 8."""
+    if float(value).is_integer() and abs(value) >= 1000:
+        return thousands(int(value))
+    return f"{value:g}".replace("-", "\u2212")
+
+
+# ------------------------------------------------------------------------------- the app
 
 BRAND = "Distillation Workbench"
 COPY_LINK, COPIED, DARK, LIGHT = "Copy link", "Link copied", "Dark", "Light"
@@ -82,13 +148,6 @@ NO_NUMBER = "{} in the address is {}, which is not a number."
 TITLED = "Distillation Workbench"
 
 
-def number(value: float) -> str:
-    """A number as people write it: 1 000, 0.01, 8."""
-    if float(value).is_integer() and abs(value) >= 1000:
-        return thousands(int(value))
-    return f"{value:g}".replace("-", "\u2212")
-
-
 def meaning(knob: Knob) -> str:
     """The note under a knob: a sentence."""
     text = MEANINGS.get(knob.name, knob.meaning)
@@ -155,6 +214,8 @@ def stranger(name: object, method: str, own: Sequence[str], shared: Sequence[str
 
 def sentence(error: Exception) -> str:
     """What a visitor reads of an error: its message without the names of Python."""
+    from workbench.base import BadInput  # it brings torch, which pictures do without
+
     text = str(error).strip() or type(error).__name__
     head, colon, rest = text.partition(": ")
     if isinstance(error, BadInput) and colon and "(" in head and "=" in head:
