@@ -445,6 +445,122 @@ def pinned_note(counts: Sequence[int]) -> str:
     return f"{each}; mean ± standard deviation"
 
 
+# ------------------------------------------------------------------------------- the pictures
+
+RIGHT_ON_TEST, YOU_SAID, IT_IS = "Right on the test images", "You said", "It is"
+STEP_COLUMN, MODEL_COLUMN, DIGIT_COLUMN = "Step", "Model", "Digit"
+DATA_TABLE = "Data table"
+NO_ANSWER = "no answer yet"
+IMAGE_OF, TAKEN_FOR = "image of", "also taken for"
+VERDICTS = {"beats": "BEATS", "loses": "LOSES", "inconclusive": "INCONCLUSIVE"}
+WORSE, BETTER = "worse", "better"
+IS, READ_AS, NET, BROKEN_NOW = "is", "read as", "net", "broken"
+THIS_SURE, COUNT = "Right, when it is this sure", "n"
+
+#: How far a run is seen that did not simply end.
+SEEN = {
+    "running": ", running at step {}",
+    "paused": ", paused at step {}",
+    "stopped": ", stopped at step {}",
+    "failed": ", broke at step {}",
+    "queued": ", waiting, last seen at step {}",
+}
+
+
+def last_step(step: float) -> str:
+    """The right end of an axis of steps."""
+    return f"step {step:g}"
+
+
+def unseen(name: str) -> str:
+    """A run before its first number."""
+    return f"{name}: no number yet."
+
+
+def seen(name: str, state: str, step: int, short: bool, accuracy: str) -> str:
+    """Where a run stands; `short`: its numbers end before the axis does."""
+    how = SEEN.get(state, ", ends at step {}" if short else "")
+    return f"{name}{how.format(step)}: {accuracy}."
+
+
+def curves_said(title: str, runs: Sequence[str], teacher: float | None, you: float | None) -> str:
+    """Curves in words: what each run says, and the two lines across."""
+    label = f"{title}, by step. " + " ".join(runs)
+    label += f" {TEACHER}: {percent(teacher)}." if is_number(teacher) else ""
+    label += f" {YOU_SAID} {percent(you, 0)}." if is_number(you) else ""
+    return label.strip()
+
+
+def says(answer: str, right: bool | None) -> str:
+    """A model's answer, and whether it is right where that is known."""
+    verdict = "" if right is None else ", right" if right else ", wrong"
+    return f"says {answer}{verdict}"
+
+
+def answers_said(models: Sequence[str], truth: str | None) -> str:
+    """Every model's answer in words."""
+    label = f"The answer is {truth}. " if truth is not None else ""
+    return label + " ".join(models) or "No model yet."
+
+
+def most_for(name: str, other: str, share: float) -> str:
+    """What images of a class are taken for, if not for their own."""
+    return f"{name} most for {other}, {percent(share)}"
+
+
+def taken_said(finding: Sequence[str], pairs: Sequence[str]) -> str:
+    """Which classes look alike, in words."""
+    label = f"{' '.join(finding)} What images are also taken for: {'; '.join(pairs)}."
+    return label.strip()
+
+
+def guess_said(low: str, high: str, said: Sequence[str]) -> str:
+    """A guess and the truth on their axis, in words."""
+    return f"Axis from {low} to {high}. {' '.join(said)}".strip()
+
+
+def losses_said(terms: Sequence[str]) -> str:
+    """The terms of the loss, in words."""
+    return f"Loss now: {', '.join(terms) or 'none'}"
+
+
+def difference_said(name: str, mean: float, low: float, high: float, pairs: int) -> str:
+    """A difference to the baseline, in words."""
+    span = f"95{NARROW}% interval {interval(low, high)}"
+    return f"{name}: {signed(mean)} points, {span}, {pairs} pairs."
+
+
+def fixed(by: str) -> str:
+    """What one of the two colours means; the other is `BROKEN_NOW`."""
+    return f"fixed by {by}" if by else "fixed"
+
+
+def read_as(name: str, other: str, value: float) -> str:
+    """One cell of the mistakes that went away."""
+    return f"{name} {READ_AS} {other} {plain(value, 1)}"
+
+
+def mistakes_said(cells: Sequence[str]) -> str:
+    """The mistakes that went away, in words."""
+    listed = "; ".join(cells) or "none of one image or more"
+    return f"Mistakes that went away (broken ones negative), in images per student: {listed}."
+
+
+def sure(share: float | None) -> str:
+    """The end of an axis of confidence."""
+    return f"{percent(share, 0)} sure"
+
+
+def bin_said(confidence: float | None, accuracy: float | None, count: int) -> str:
+    """Answers of like confidence, in words."""
+    return f"{sure(confidence)}, {percent(accuracy, 0)} right, {count} images"
+
+
+def bins_said(name: str, bins: Sequence[str]) -> str:
+    """How right it is when it is so sure, in words."""
+    return f"{name}: {'; '.join(bins) or NO_ANSWER}."
+
+
 # ------------------------------------------------------------------ at the door of the server
 
 
