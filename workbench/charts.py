@@ -3,7 +3,8 @@
 Plain Python, because a picture is rebuilt ten times a second while two cores also train. Every
 picture is drawn at the pixel width it is given, so that text stays readable on a phone, and takes
 its colours from the variables in `STYLE`, so that dark mode needs no second drawing. Fractions go
-in, per cent come out. Read from top to bottom: tokens, numbers, elements, then one picture each.
+in, per cent come out. What people read is written in `words`. Read from top to bottom: tokens,
+numbers, elements, then one picture each.
 """
 
 import math

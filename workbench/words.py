@@ -115,6 +115,7 @@ EMPTY_TABLE = "No run in the list."
 ALL_COLUMNS = "All columns"
 IS_BASE = "baseline"
 SURE_COLUMNS = ("This sure", "Right", "Images")
+IS_READ_AS = "is / read as"
 
 # knobs that belong to no registry entry
 STUDENT, STUDENT_MEANING = "Student", "{} weights"
@@ -144,7 +145,7 @@ LONG = (
     "Take fewer steps, images or students."
 )
 TWICE = "{} stands twice in the address."
-NO_NUMBER = "{} in the address is {}, which is not a number."
+NO_NUMBER, NOTHING = "{} in the address is {}, which is not a number.", "empty"
 TITLED = "Distillation Workbench"
 
 
@@ -304,6 +305,14 @@ def at_step(step: int, steps: int) -> str:
     return f"step {thousands(step)} of {thousands(steps)}"
 
 
+PAUSED_AT, KEPT_AT = "at {}.", "at {}, kept."
+
+
+def seconds(value: float | None) -> str:
+    """A time in a table; a run that never began took none."""
+    return f"{value:.1f} s" if value else ABSENT
+
+
 def finished(seconds: float | None) -> str:
     """What it took."""
     return "" if seconds is None else f"in {seconds:.1f} s of CPU time."
@@ -365,6 +374,14 @@ def finding(name: str, against: str, verdict: Any, step: int | None) -> str:
         return f"{name}{comma} loses {points} to {lower(against)} ({counted})."
     seen = f"no difference to {lower(against)} to be seen"
     return f"{name}: {seen}, {signed(verdict.mean)} points ({counted})."
+
+
+def against(mean: float | None, low: float | None, high: float | None, step: int | None) -> str:
+    """The verdict in a cell: '+11.2 (10.3 to 12.2, step 120)'."""
+    at = f", step {step}" if step is not None else ""
+    if low is None:
+        return signed(mean) + at
+    return f"{signed(mean)} ({interval(low, high)}{at})"
 
 
 def lower(name: str) -> str:
@@ -595,7 +612,44 @@ def not_all(wrong: int) -> str:
     return f"{wrong} of these are not in order; each line says what to do."
 
 
+ABOUT = "Open the Distillation Workbench."
+PORT_HELP = "default {}, or GRADIO_SERVER_PORT"
+HOST_HELP = "default 127.0.0.1, or GRADIO_SERVER_NAME"
+CHECK_HELP = "say whether all is in order here, and open nothing"
+
+# what the check looks at, line by line
+LOOKS = (
+    "python", "gradio", "torchvision", "home", "digits", "shipped runs", "port", "training",
+    "machine",
+)  # fmt: skip
+IN_ORDER, AMISS = "ok ", "BAD"
+PYTHON, OLD_PYTHON = "{}, torch {}", "Python {}; install 3.11 or later"
+OLD_GRADIO = "{}; run pip install 'gradio>=6.31,<7'"
 BRIDGED = "{}, built for another torch than {}: noticed and handled, nothing to do"
+ROOM = "{}, {:.0f} GB free"
+NO_ROOM = "{} has {:.0f} MB left; make room, or set WORKBENCH_HOME elsewhere"
+SOUND, UNSOUND = "{} are sound", "{}; make them anew with python -m workbench.assets"
+FREE_PORT = "{} is free"
+WORKER = "a worker trains, ready after {:.1f} s"
+NO_WORKER = "a worker could not train ({}); run pip install -r requirements.txt"
+NO_REASON = "no reason given"
+CORES, MEMORY = "{} cores", ", {:.1f} GB of memory free"
+NO_MEMORY = "{:.0f} MB of memory left; close other programs"
+
+# what a script's call is refused for
+NO_RUN = "run: expected the id that train gave, like 0123456789abcdef/1"
+LOST_RUN = "run: {} is not known here; it may have been removed"
+NOT_YET = "run: {} is not finished; ask status about it"
+NO_METHOD = "method: expected a name such as kd:temperature=8"
+NO_KNOBS = "knobs: expected an object with at most {} names"
+NO_VALUES = "{}: expected named values"
+NO_JSON = "recipe: expected a short line of JSON"
+GIVEN_TWICE = "knobs({}=…): given twice, expected once"
+
+
+def no_knob(name: object, known: Sequence[str]) -> str:
+    """A knob that no method has."""
+    return f"knob {str(name)[:40]!r} is not known: expected {', '.join(known)}"
 
 
 # ------------------------------------------------------------------------------ the first act

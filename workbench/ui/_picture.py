@@ -87,11 +87,12 @@ def _idle(now: Scene, ready: str) -> str:
 def _state(now: Scene) -> str:
     sight = now.bar
     assert sight is not None
+    at = words.at_step(sight.step, sight.steps)
     rest = {
         "queued": words.waiting(sight.ahead),
-        "running": words.at_step(sight.step, sight.steps),
-        "paused": f"at {words.at_step(sight.step, sight.steps)}.",
-        "stopped": f"at {words.at_step(sight.step, sight.steps)}, kept.",
+        "running": at,
+        "paused": words.PAUSED_AT.format(at),
+        "stopped": words.KEPT_AT.format(at),
         "finished": words.finished(sight.seconds),
         "failed": "",
     }[sight.state]
@@ -353,7 +354,7 @@ def _pin(now: Scene, sight: Sight) -> str:
         (words.IS_BASE if base else _difference(now.compared.get(sight.run)), False),
         (_mean(reports, "agreement"), True),
         (_mean(reports, "ece"), True),
-        (f"{sight.seconds:.1f} s" if sight.seconds else words.ABSENT, True),
+        (words.seconds(sight.seconds), True),
     ]
     body = "".join(f"<td{_more(hide)}>{escape(text)}</td>" for text, hide in cells)
     state = words.cell_state(sight.state, sight.step, sight.steps, sight.ahead)
@@ -386,10 +387,7 @@ def _difference(one: Compared | None) -> str:
     if one is None or one.verdict.mean is None:
         return words.ABSENT
     found = one.verdict
-    at = f", step {one.step}" if one.step is not None else ""
-    if found.low is None:
-        return words.signed(found.mean) + at
-    return f"{words.signed(found.mean)} ({words.interval(found.low, found.high)}{at})"
+    return words.against(found.mean, found.low, found.high, one.step)
 
 
 def _mean(reports: Sequence[dict[str, float | None]] | None, name: str) -> str:
@@ -451,7 +449,7 @@ def _mistakes(now: Scene, base: Sight, sight: Sight) -> str:
         for i, row in enumerate(change)
     ]
     note = words.mistakes_note(sight.name, base.name)
-    table = charts.table(["is / read as", *"0123456789"], rows, caption=words.MISTAKES)
+    table = charts.table([words.IS_READ_AS, *"0123456789"], rows, caption=words.MISTAKES)
     return _part(words.MISTAKES, note, _figure("mistakes", drawn, table))
 
 

@@ -42,12 +42,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="app.py", description="Open the Distillation Workbench.")
-    parser.add_argument("--port", help=f"default {PORT}, or GRADIO_SERVER_PORT")
-    parser.add_argument("--host", help="default 127.0.0.1, or GRADIO_SERVER_NAME")
-    parser.add_argument(
-        "--check", action="store_true", help="say whether all is in order here, and open nothing"
-    )
+    parser = argparse.ArgumentParser(prog="app.py", description=words.ABOUT)
+    parser.add_argument("--port", help=words.PORT_HELP.format(PORT))
+    parser.add_argument("--host", help=words.HOST_HELP)
+    parser.add_argument("--check", action="store_true", help=words.CHECK_HELP)
     return parser
 
 
