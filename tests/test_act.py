@@ -8,12 +8,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from workbench import charts, jobs, runs
+from workbench import charts, jobs, runs, words
 from workbench.base import BadInput
 from workbench.jobs import Busy
 from workbench.recipe import digest
 from workbench.recipes import RECIPES
-from workbench.ui import _act, _desk, _form, _stage, _tabs, _visitor, words
+from workbench.ui import _act, _desk, _form, _stage, _tabs, _visitor
 from workbench.ui._act import Act, Showing
 from workbench.ui._take import softmax
 

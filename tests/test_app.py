@@ -16,10 +16,10 @@ from app_server import ROOT, Server, free_port
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 
-from workbench import vision
+from workbench import vision, words
 from workbench.base import BadInput
 from workbench.methods import METHODS
-from workbench.ui import _check, _form, _serve, _take, _visitor, pages, words
+from workbench.ui import _check, _form, _serve, _take, _visitor, pages
 
 
 @pytest.fixture(scope="module")

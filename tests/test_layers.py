@@ -18,6 +18,7 @@ LAYERS = [
     {"engine"},
     {"runs", "external"},
     {"jobs", "sweep", "assets"},
+    {"words"},
     {"charts", "plots"},
     {"ui", "notebook", "lessons", "bench"},
     {"app", "notebooks", "__main__"},

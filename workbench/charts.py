@@ -3,13 +3,27 @@
 Plain Python, because a picture is rebuilt ten times a second while two cores also train. Every
 picture is drawn at the pixel width it is given, so that text stays readable on a phone, and takes
 its colours from the variables in `STYLE`, so that dark mode needs no second drawing. Fractions go
-in, per cent come out. Read from top to bottom: tokens, numbers, elements, then one picture each.
+in, per cent come out. What people read is written in `words`. Read from top to bottom: tokens,
+numbers, elements, then one picture each.
 """
 
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple, TypeGuard
+from typing import NamedTuple
+
+from workbench import words
+from workbench.words import (
+    ABSENT,
+    NARROW,
+    interval,
+    is_number,
+    mean_percent,
+    percent,
+    plain,
+    signed,
+    thousands,
+)
 
 # ---------------------------------------------------------------- tokens
 
@@ -148,50 +162,6 @@ text-underline-offset:4px;list-style:none}
 
 # ---------------------------------------------------------------- numbers
 
-NARROW = "\u202f"  # narrow no-break space: between a number and its unit, and in 85 002
-MINUS = "\u2212"
-ABSENT = "–"
-
-
-def _is_number(value: float | None) -> TypeGuard[float]:
-    return value is not None and math.isfinite(value)
-
-
-def _plain(value: float, digits: int) -> str:
-    """A rounded number with a real minus and no minus before zero."""
-    text = f"{value:.{digits}f}"
-    if text.startswith("-"):
-        text = (MINUS if float(text) else "") + text[1:]
-    return text
-
-
-def percent(value: float | None, digits: int = 1) -> str:
-    """0.91 -> '91.0 %'; what is missing or diverged is a dash, never 'nan'."""
-    return f"{_plain(100 * value, digits)}{NARROW}%" if _is_number(value) else ABSENT
-
-
-def signed(value: float | None, digits: int = 1) -> str:
-    """0.112 -> '+11.2', -0.066 -> '−6.6': a difference in points always shows its direction."""
-    if not _is_number(value):
-        return ABSENT
-    text = _plain(100 * value, digits)
-    return "+" + text if not text.startswith(MINUS) and float(text) else text
-
-
-def interval(low: float | None, high: float | None, digits: int = 1) -> str:
-    """'10.3 to 12.2', rounded outwards: rounding must not make an interval miss zero."""
-    if not (_is_number(low) and _is_number(high)):
-        return ABSENT
-    scale = 10**digits  # the inner round removes what binary adds: 0.103 * 100 is 10.299999…
-    down = math.floor(round(100 * scale * low, 6)) / scale
-    up = math.ceil(round(100 * scale * high, 6)) / scale
-    return f"{_plain(down, digits)} to {_plain(up, digits)}"
-
-
-def thousands(value: int) -> str:
-    """85002 -> '85 002'."""
-    return f"{value:,}".replace(",", NARROW).replace("-", MINUS)
-
 
 def mean_sd(values: Iterable[float | None]) -> tuple[float, float, int] | None:
     """Mean, sample standard deviation and n of what is finite; None if nothing is."""
@@ -205,14 +175,7 @@ def mean_sd(values: Iterable[float | None]) -> tuple[float, float, int] | None:
 
 def percent_sd(values: Iterable[float | None]) -> str:
     """'91.0 % ± 0.7', or without the spread where there is only one student."""
-    return _percent_sd(mean_sd(values))
-
-
-def _percent_sd(summary: tuple[float, float, int] | None) -> str:
-    if summary is None:
-        return ABSENT
-    mean, sd, n = summary
-    return percent(mean) + (f" ± {_plain(100 * sd, 1)}" if n > 1 else "")
+    return mean_percent(mean_sd(values))
 
 
 def _nice(step: float) -> float:
@@ -472,15 +435,6 @@ class _Label:
     head: bool = False  # inside the plot, at the head of a curve that has not reached the edge
 
 
-_STATES = {
-    "running": ", running at step {}",
-    "paused": ", paused at step {}",
-    "stopped": ", stopped at step {}",
-    "failed": ", broke at step {}",
-    "queued": ", waiting, last seen at step {}",
-}
-
-
 def curves(
     series: Sequence[Series],
     *,
@@ -489,7 +443,7 @@ def curves(
     teacher: float | None = None,
     last_step: int | None = None,
     span: tuple[float, float] = (0.5, 1.0),
-    title: str = "Right on the test images",
+    title: str = words.RIGHT_ON_TEST,
     you: float | None = None,
     note: Note | None = None,
 ) -> str:
@@ -502,22 +456,21 @@ def curves(
     frame = _frame(drawn, width, height, last_step, span, extra=(teacher, you))
     labels: list[_Label] = []
     body: list[str] = []
-    if _is_number(teacher):
+    if is_number(teacher):
         body.append(_across(frame, "teacher", teacher, stroke="var(--c)", stroke_width=2))
-        labels.append(_edge_label(frame, "teacher", "Teacher", teacher, percent(teacher)))
+        labels.append(_edge_label(frame, "teacher", words.TEACHER, teacher, percent(teacher)))
     for one, points in drawn:
         body.append(_run(frame, one, points, students=len(series) <= 2))
         if found := [p for p in points if p]:
             labels.append(_run_label(frame, one, found[-1]))
-    if _is_number(you):
+    if is_number(you):
         dots = {"stroke": "var(--ink)", "stroke_width": 1.5, "stroke_linecap": "round"}
         body.append(_across(frame, "you", you, **dots))
-        labels.append(_edge_label(frame, "you", "You said", you, percent(you, 0)))
-    label = f"{title}, by step. " + " ".join(_sentence(frame, *pair) for pair in drawn)
-    label += f" Teacher: {percent(teacher)}." if _is_number(teacher) else ""
-    label += f" You said {percent(you, 0)}." if _is_number(you) else ""
+        labels.append(_edge_label(frame, "you", words.YOU_SAID, you, percent(you, 0)))
+    seen = [_sentence(frame, *pair) for pair in drawn]
+    label = words.curves_said(title, seen, teacher, you)
     return _svg(
-        width, frame.height, label.strip(), _axes(frame, title), _clip(frame, body),
+        width, frame.height, label, _axes(frame, title), _clip(frame, body),
         _note(frame, note) if note else "", _labels(frame, labels),
     )  # fmt: skip
 
@@ -546,7 +499,7 @@ def _frame(
     """Room for the labels on the right, and height for all of them below each other."""
     longest = max((_text_width(s.name) for s, _ in drawn), default=0)
     margin = min(max(112.0, longest + 20), max(112.0, 0.28 * width))
-    count = len(drawn) + sum(map(_is_number, extra))
+    count = len(drawn) + sum(map(is_number, extra))
     more = sum(len(_wrap(s.name, margin - _EDGE)) - 1 for s, _ in drawn)
     tall = max(height or (320 if width < 420 else 444), 62 + 38 * count + 16 * more)
     steps = [s.steps[-1] for s, _ in drawn if s.steps]
@@ -562,7 +515,7 @@ def _axes(frame: _Frame, title: str) -> str:
         value = frame.low * 100 + k * stride
         y = frame.y(value / 100)
         unit = f"{NARROW}%" if value + stride > 100 * frame.high + 1e-6 else ""
-        text = f"{_plain(value, 0 if stride >= 1 else 1)}{unit}"
+        text = f"{plain(value, 0 if stride >= 1 else 1)}{unit}"
         kind = "grid" if k else "zero"
         out.append(_line(frame.left, round(y) + 0.5, frame.right, round(y) + 0.5, kind))
         out.append(_text(frame.left - 8, y + 4, text, "tick", text_anchor="end"))
@@ -573,7 +526,7 @@ def _axes(frame: _Frame, title: str) -> str:
         if x < frame.right - 78:
             anchor = "middle" if k else "start"
             out.append(_text(x, below, f"{k * stride:g}", "tick", text_anchor=anchor))
-    end = f"step {frame.last:g}"
+    end = words.last_step(frame.last)
     out.append(_text(frame.right, below, end, "tick", text_anchor="end"))
     return "".join(out)
 
@@ -631,7 +584,7 @@ def _run(frame: _Frame, series: Series, points: list[_Point | None], students: b
 def _student(frame: _Frame, steps: Sequence[int], row: Sequence[float | None]) -> str:
     stride = -(-len(steps) // 400) or 1
     at = list(zip(steps, row, strict=False))[::stride]
-    points = [(frame.x(step), frame.y(v)) for step, v in at if _is_number(v)]
+    points = [(frame.x(step), frame.y(v)) for step, v in at if is_number(v)]
     if len(points) < 2:
         return ""
     return _el("path", d=_path(points), stroke="var(--c)", stroke_opacity="var(--thin)")
@@ -642,7 +595,7 @@ def _edge_label(frame: _Frame, role: str, name: str, value: float, text: str) ->
 
 
 def _run_label(frame: _Frame, series: Series, end: _Point) -> _Label:
-    text = _percent_sd(end[1:]) + (" ↓" if end.mean < frame.low else "")
+    text = mean_percent(end[1:]) + (" ↓" if end.mean < frame.low else "")
     x = frame.x(end.step)
     head = x < frame.right - 12
     return _Label(series.role, series.name, text, x, frame.inside(end.mean), head)
@@ -651,9 +604,10 @@ def _run_label(frame: _Frame, series: Series, end: _Point) -> _Label:
 def _sentence(frame: _Frame, series: Series, points: list[_Point | None]) -> str:
     found = [p for p in points if p]
     if not found:
-        return f"{series.name}: no number yet."
-    state = _STATES.get(series.state, "" if found[-1].step >= frame.last else ", ends at step {}")
-    return f"{series.name}{state.format(found[-1].step)}: {_percent_sd(found[-1][1:])}."
+        return words.unseen(series.name)
+    end = found[-1]
+    short = end.step < frame.last
+    return words.seen(series.name, series.state, end.step, short, mean_percent(end[1:]))
 
 
 def _note(frame: _Frame, note: Note) -> str:
@@ -724,10 +678,10 @@ def curves_table(series: Sequence[Series], *, caption: str, rows: int = 11) -> s
     stride = max(1, (len(steps) - 1) // (rows - 1))
     kept = sorted({*steps[::stride], *steps[-1:]})
     body = [
-        Row(thousands(step), [_percent_sd(m[step][1:] if step in m else None) for m in means])
+        Row(thousands(step), [mean_percent(m[step][1:] if step in m else None) for m in means])
         for step in kept
     ]
-    return table(["Step", *(s.name for s in series)], body, caption=caption)
+    return table([words.STEP_COLUMN, *(s.name for s in series)], body, caption=caption)
 
 
 # ---------------------------------------------------------------- opinions
@@ -773,12 +727,12 @@ def opinions(
         out.append(
             _pair(left, right, k, name, (middle, half, top + 24 + k * row, scale), truth == k)
         )
-    words = [
+    listed = [
         f"{c}: {left.name} {percent(_share(left, k), 0)}, "
         f"{right.name} {percent(_share(right, k), 0)}"
         for k, c in enumerate(classes)
     ]
-    return _svg(width, top + 26 + row * len(classes), "; ".join(words), *out)
+    return _svg(width, top + 26 + row * len(classes), "; ".join(listed), *out)
 
 
 def _heading(role: str, x: float, y: float, lines: Sequence[str], anchor: str) -> str:
@@ -846,9 +800,9 @@ def opinion_rows(
         out.append(_text(x, foot + 6, short, kind, text_anchor="middle"))
         if k == truth:
             out.append(_line(x - 8, foot + 12, x + 8, foot + 12, "edge"))
-    label = " ".join(f"{m.name}: {_shares(m, classes)}." for m in models)
-    label = (f"The answer is {classes[truth]}. " if truth is not None else "") + label
-    return _svg(width, foot + 16, label or "No model yet.", *out)
+    said = [f"{m.name}: {_shares(m, classes)}." for m in models]
+    label = words.answers_said(said, classes[truth] if truth is not None else None)
+    return _svg(width, foot + 16, label, *out)
 
 
 def _shares(model: Opinion, classes: Sequence[str]) -> str:
@@ -857,10 +811,9 @@ def _shares(model: Opinion, classes: Sequence[str]) -> str:
 
 def _says(model: Opinion, classes: Sequence[str], truth: int | None) -> str:
     if not model.probabilities or not classes:
-        return "no answer yet"
+        return words.NO_ANSWER
     best = max(range(len(classes)), key=lambda k: _share(model, k))
-    verdict = "" if truth is None else ", right" if best == truth else ", wrong"
-    return f"says {classes[best]}{verdict}"
+    return words.says(classes[best], None if truth is None else best == truth)
 
 
 def _model(model: Opinion, lines: Sequence[str], y: float, says: str, narrow: bool) -> str:
@@ -895,7 +848,7 @@ def opinions_table(
     body = [
         Row(m.name, [percent(_share(m, k)) for k in range(len(classes))], m.role) for m in models
     ]
-    return table(["Model", *classes], body, caption=caption)
+    return table([words.MODEL_COLUMN, *classes], body, caption=caption)
 
 
 # ---------------------------------------------------------------- one answer, and guesses
@@ -908,7 +861,7 @@ def answer(
     finding: Sequence[str] = (),
     ghost: Sequence[float | None] = (),
     role: str = "teacher",
-    name: str = "What the teacher says",
+    name: str = words.SAYS,
     classes: Sequence[str] = "0123456789",
     bold: Iterable[int] = (),
 ) -> str:
@@ -938,7 +891,7 @@ def answer(
         tall = max(1.0, 210 * p)
         bars.append(_el("rect", y=bottom - tall, height=tall, fill="var(--c)", **place))
         kind = "halo bold" if k in strong else "halo soft"
-        number = _plain(100 * p, 1 if p < 0.9995 or p == 1 else 4)  # 100.0 would be untrue
+        number = plain(100 * p, 1 if p < 0.9995 or p == 1 else 4)  # 100.0 would be untrue
         bars.append(_text(x, bottom - tall - 6, number, kind, text_anchor="middle"))
         kind = "bold" if k in strong else "soft"
         out.append(_text(x, bottom + 20, word, kind, text_anchor="middle"))
@@ -966,9 +919,9 @@ def similarity(
     left, top = 34.0, 26.0 * len(finding) + 52
     cell = min((width - left) / max(1, len(classes)), 44.0)
     out = [_text(0, 20 + 26 * i, line, "finding") for i, line in enumerate(finding)]
-    out.append(_text(0, top - 28, "image of", "tick"))
-    out.append(_text(left + 40, top - 28, "also taken for", "tick"))
-    words = []
+    out.append(_text(0, top - 28, words.IMAGE_OF, "tick"))
+    out.append(_text(left + 40, top - 28, words.TAKEN_FOR, "tick"))
+    pairs = []
     for i, name in enumerate(classes):
         at = {"text_anchor": "middle"}
         out.append(_text(12, top + cell * (i + 0.5) + 5, name, "bold", **at))
@@ -976,7 +929,7 @@ def similarity(
         row = Opinion(role, name, rows[i] if i < len(rows) else [])
         others = [j for j in range(len(classes)) if j != i]
         most = max(others, key=lambda j: _share(row, j), default=i)
-        words.append(f"{name} most for {classes[most]}, {percent(_share(row, most))}")
+        pairs.append(words.most_for(name, classes[most], _share(row, most)))
         for j in range(len(classes)):
             x, y = left + cell * j, top + cell * i
             if i == j:
@@ -993,8 +946,8 @@ def similarity(
             if share >= 0.01:
                 number = f"{100 * share:.0f}"
                 out.append(_text(x + cell / 2, y + cell / 2 + 4.5, number, **at))
-    label = " ".join(finding) + " What images are also taken for: " + "; ".join(words) + "."
-    return _svg(width, top + cell * len(classes) + 6, label.strip(), *out)
+    label = words.taken_said(finding, pairs)
+    return _svg(width, top + cell * len(classes) + 6, label, *out)
 
 
 def guess(
@@ -1006,7 +959,7 @@ def guess(
     unit: str = "",
     you: float | None = None,
     truth: float | None = None,
-    name: str = "It is",
+    name: str = words.IT_IS,
     role: str = "kd",
     digits: int = 1,
 ) -> str:
@@ -1019,28 +972,28 @@ def guess(
         return left + (right - left) * (inside - low) / (high - low)
 
     def shown(value: float, places: int) -> str:
-        return _plain(value, places) + (NARROW + unit if unit else "")
+        return plain(value, places) + (NARROW + unit if unit else "")
 
     stride = _nice((high - low) / max(2, min(10, width // 72)))
     out = [_line(left, y, right, y, "zero", stroke_width=2)]
     out += [_text(0, 20, title, "finding")] if title else []
-    words = [title] if title else []
+    said = [title] if title else []
     for k in range(math.floor((high - low) / stride + 1e-9) + 1):
         at = low + k * stride
         last = at + stride > high + 1e-9
         out.append(_line(x(at), y, x(at), y + 6, "zero"))
-        text = shown(at, 0) if last else _plain(at, 0)
+        text = shown(at, 0) if last else plain(at, 0)
         out.append(_text(x(at), y + 22, text, "tick", text_anchor="middle"))
-    both = _is_number(you) and _is_number(truth)
+    both = is_number(you) and is_number(truth)
     if both:
         assert you is not None and truth is not None
         gap = {"stroke": "var(--ink)", "stroke_width": 1.5, "stroke_dasharray": DASH["you"]}
         out.append(_line(x(you), y, x(truth), y, "", **gap))
     for value, role_, word, base, places in (
         (truth, role, name, 22.0 + above, digits),
-        (you, "you", "You said", above + (44.0 if both else 22.0), 0),
+        (you, "you", words.YOU_SAID, above + (44.0 if both else 22.0), 0),
     ):
-        if not _is_number(value):
+        if not is_number(value):
             continue
         text = f"{word} {shown(value, places)}"
         half = _text_width(text, 14) / 2
@@ -1048,9 +1001,9 @@ def guess(
         word_ = _text(middle, base, text, "name halo", text_anchor="middle")
         out.append(_el("g", word_, class_=_role(role_)))
         out.append(_mark(role_, x(value), y, 6))
-        words.append(text + ".")
-    label = f"Axis from {shown(low, 0)} to {shown(high, 0)}. " + " ".join(words)
-    return _svg(width, y + 30, label.strip(), *out)
+        said.append(text + ".")
+    label = words.guess_said(shown(low, 0), shown(high, 0), said)
+    return _svg(width, y + 30, label, *out)
 
 
 def gallery(
@@ -1115,7 +1068,7 @@ def soft_bars(
         bars.append(_el("rect", fill="var(--c)", data_cap=k, **box, **cap))
         bars.append(_el("rect", fill="var(--c)", data_bar=k, **box, y=-tall, height=tall))
         kind = "bold" if k in named else "soft"
-        number = _plain(100 * hot, 1)
+        number = plain(100 * hot, 1)
         bars.append(_text_at(x, -tall - 6, number, f"{kind} halo", data_number=k))
         below = _el("g", _small(pixels, 28), transform="translate(-14,9)")
         shown = {"data_picture": k, "opacity": None if k in named else "0.45"}
@@ -1161,7 +1114,12 @@ def soft_table(
         for k, name in enumerate(classes)
     ]
     short = range(len(opinions_at) + 1)
-    return table(["Digit", *(name for name, _ in opinions_at)], body, caption=caption, short=short)
+    return table(
+        [words.DIGIT_COLUMN, *(name for name, _ in opinions_at)],
+        body,
+        caption=caption,
+        short=short,
+    )
 
 
 # ---------------------------------------------------------------- a guess
@@ -1195,13 +1153,13 @@ def guess_axis(
         unit = f"{NARROW}%" if k == 5 else ""
         kind = "grid" if k else "zero"
         out.append(_el("line", class_=kind, x1=42, x2="100%", y1=at, y2=at))
-        words = f"{100 * value:.0f}{unit}"
-        out.append(_text(34, at + 4, words, "tick", text_anchor="end"))
-    for role, words, value in levels:
+        tick = f"{100 * value:.0f}{unit}"
+        out.append(_text(34, at + 4, tick, "tick", text_anchor="end"))
+    for role, text_, value in levels:
         at, stroke = y(value), 2 if role == "teacher" else 2.5
         line = {"stroke": "var(--c)", "stroke_width": stroke, "stroke_dasharray": DASH[role]}
         end = _el("svg", _mark(role, -14, at), x="100%", overflow="visible")
-        name = _text(46, at + 17, words, "name halo")
+        name = _text(46, at + 17, text_, "name halo")
         drawn = _el("line", x1=42, x2="100%", y1=at, y2=at, **line)
         out.append(_el("g", drawn, end, name, class_=role))
     dots = {"stroke": "var(--ink)", "stroke_width": 1.5, "stroke_dasharray": DASH["you"]}
@@ -1228,7 +1186,7 @@ def digit(pixels: Sequence[Sequence[float]], size: float, alt: str) -> str:
     out = []
     for y, row in enumerate(pixels):
         for x, value in enumerate(row):
-            strength = min(1.0, max(0.0, value)) if _is_number(value) else 0.0
+            strength = min(1.0, max(0.0, value)) if is_number(value) else 0.0
             if strength >= 0.01:
                 shade = {"fill": "var(--ink)", "fill_opacity": f"{strength:.2f}"}
                 out.append(_el("rect", x=x, y=y, width=1, height=1, **shade))
@@ -1253,21 +1211,21 @@ def losses(terms: Sequence[Term], *, width: float, total: int | None = None) -> 
 
     `total` is how many values a whole run has: the line then grows into room that waits for it.
     """
-    known = [[v for v in t.values if _is_number(v)] for t in terms]
+    known = [[v for v in t.values if is_number(v)] for t in terms]
     high = max((v for row in known for v in row), default=1.0) or 1.0
     low = min(0.0, min((v for row in known for v in row), default=0.0))
     room = max((_text_width(t.name, 13) for t in terms), default=0)
     left, right = min(room + 8, 0.42 * width), width - 56
-    out, words = [], []
+    out, said = [], []
     for i, term in enumerate(terms):
         base = 36 * i + 30
-        last = next((v for v in reversed(term.values) if _is_number(v)), None)
+        last = next((v for v in reversed(term.values) if is_number(v)), None)
         now = ABSENT if last is None else _loss(last)
         stride = (right - left) / max(1, (total or len(term.values)) - 1)
         line = [
             (left + stride * k, base - 24 * (v - low) / (high - low or 1))
             for k, v in enumerate(term.values)
-            if _is_number(v)
+            if is_number(v)
         ][:: -(-len(term.values) // 400) or 1]
         out.append(_text(0, base - 8, _fit(term.name, left, 13)))
         out.append(_line(left, base + 0.5, right, base + 0.5, "grid"))
@@ -1277,12 +1235,12 @@ def losses(terms: Sequence[Term], *, width: float, total: int | None = None) -> 
             path = _el("path", d=_path(line), stroke_dasharray=dash, **stroke)
             out.append(_el("g", path, class_=_role(term.role)))
         out.append(_text(width, base - 8, now, "bold", text_anchor="end"))
-        words.append(f"{term.name} {now}")
-    return _svg(width, 36 * len(terms), "Loss now: " + (", ".join(words) or "none"), *out)
+        said.append(f"{term.name} {now}")
+    return _svg(width, 36 * len(terms), words.losses_said(said), *out)
 
 
 def _loss(value: float) -> str:
-    return _plain(value, 2) if abs(value) < 100 else thousands(round(value))
+    return plain(value, 2) if abs(value) < 100 else thousands(round(value))
 
 
 # ---------------------------------------------------------------- differences
@@ -1306,10 +1264,6 @@ class Difference:
         clear = "beats" if self.low > 0 else "loses" if self.high < 0 else "inconclusive"
         return self.verdict or clear
 
-    @property
-    def words(self) -> str:
-        return f"{signed(self.mean)} points, 95{NARROW}% interval {interval(self.low, self.high)}"
-
 
 _CHIPS = {"beats": ("kd", "↑"), "loses": ("labels", "↓"), "inconclusive": ("muted", "≈")}
 
@@ -1317,12 +1271,13 @@ _CHIPS = {"beats": ("kd", "↑"), "loses": ("labels", "↓"), "inconclusive": ("
 def chip(verdict: str, text: str | None = None) -> str:
     """BEATS, LOSES or INCONCLUSIVE with its sign: the word and the arrow carry it, not colour."""
     role, arrow = _CHIPS.get(verdict.lower(), ("muted", "≈"))
-    return _el("span", f"{arrow} {escape(text or verdict.upper())}", class_=f"chip {role}")
+    text = text or words.VERDICTS.get(verdict.lower(), verdict.upper())
+    return _el("span", f"{arrow} {escape(text)}", class_=f"chip {role}")
 
 
 def limits(rows: Sequence[Difference]) -> tuple[float, float]:
     """A common axis, in whole steps of five points or more, that holds every pair and zero."""
-    every = [v for r in rows for v in (*r.pairs, r.low, r.high) if _is_number(v)]
+    every = [v for r in rows for v in (*r.pairs, r.low, r.high) if is_number(v)]
     low, high = min([0.0, *every]), max([0.0, *every])
     stride = _nice(max(high - low, 0.25) / 5)
     low, high = math.floor(low / stride + 1e-9), math.ceil(high / stride - 1e-9)
@@ -1343,8 +1298,8 @@ def spread(
     ticks = _difference_ticks(low, high, width)
     out = [_line(x(t), 0, x(t), height, "grid") for t in ticks if t and not axis]
     out.append(_line(x(0), 0, x(0), height, "edge"))
-    out.append(_dots([x(p) for p in row.pairs if _is_number(p)], height))
-    if all(map(_is_number, (row.mean, row.low, row.high))):
+    out.append(_dots([x(p) for p in row.pairs if is_number(p)], height))
+    if all(map(is_number, (row.mean, row.low, row.high))):
         y = height - 18
         bar = _line(x(row.low), y, x(row.high), y, "", stroke="var(--c)", stroke_width=4)
         out[-1] += bar + _line(
@@ -1354,7 +1309,7 @@ def spread(
     if axis:
         out.append(_line(0, height + 0.5, width, height + 0.5, "zero"))
         out.append(_el("g", _tick_words(low, high, width), transform=f"translate(0,{height:g})"))
-    label = f"{row.name}: {row.words}, {len(row.pairs)} pairs."
+    label = words.difference_said(row.name, row.mean, row.low, row.high, len(row.pairs))
     return _svg(width, height + (26 if axis else 0), label, *out)
 
 
@@ -1399,8 +1354,8 @@ def _tick_words(low: float, high: float, width: float) -> str:
     out = [_text(x(t), 18, signed(t, 0), "tick", text_anchor="middle") for t in ticks]
     gap = x(ticks[1]) - x(ticks[0]) if len(ticks) > 1 else 0
     if gap > 76 and ticks[0] < 0 < ticks[-1]:
-        out.append(_text(x(0) - gap / 2, 18, "worse", "tick", text_anchor="middle"))
-        out.append(_text(x(0) + gap / 2, 18, "better", "tick", text_anchor="middle"))
+        out.append(_text(x(0) - gap / 2, 18, words.WORSE, "tick", text_anchor="middle"))
+        out.append(_text(x(0) + gap / 2, 18, words.BETTER, "tick", text_anchor="middle"))
     return "".join(out)
 
 
@@ -1449,18 +1404,18 @@ def confusion_difference(
     cell = (width - left - net) / max(1, len(classes))
     top = 40.0
     apart_from = [v for i, r in enumerate(change) for j, v in enumerate(r) if i != j]
-    peak = max([4.0, *(abs(v) for v in apart_from if _is_number(v))])
-    out = [_text(0, 12, "is", "tick"), _text(left, 12, "read as", "tick")]
-    out.append(_text(width, 12, "net", "tick", text_anchor="end"))
+    peak = max([4.0, *(abs(v) for v in apart_from if is_number(v))])
+    out = [_text(0, 12, words.IS, "tick"), _text(left, 12, words.READ_AS, "tick")]
+    out.append(_text(width, 12, words.NET, "tick", text_anchor="end"))
     for i, name in enumerate(classes):
         short, y = _fit(name, cell, 13), top + cell * (i + 0.5) + 5
         out.append(_text(6, y, short, "bold", text_anchor="middle"))
         out.append(_text(left + cell * (i + 0.5), 32, short, "bold", text_anchor="middle"))
         row = change[i] if i < len(change) else []
         out += [_cell(left, top, cell, (i, j), v, peak) for j, v in enumerate(row)]
-        total = sum(v for j, v in enumerate(row) if j != i and _is_number(v))
+        total = sum(v for j, v in enumerate(row) if j != i and is_number(v))
         kind = "soft" if abs(total) < 1 else ""
-        out.append(_text(width, y, _plain(total, 0), kind, text_anchor="end"))
+        out.append(_text(width, y, plain(total, 0), kind, text_anchor="end"))
     if picked:
         out.append(_ring(left + cell * picked[1], top + cell * picked[0], cell))
     foot = top + cell * len(classes) + 16
@@ -1480,7 +1435,7 @@ def _cell(
     if at[0] == at[1]:
         slash = f"M{x + cell * 0.36:.1f},{y + cell * 0.36:.1f}l{cell * 0.28:.1f},{cell * 0.28:.1f}"
         return _el("path", class_="zero", d=slash, stroke_width=1.5)
-    value = value if _is_number(value) else 0.0
+    value = value if is_number(value) else 0.0
     role = "labels" if value < 0 else "kd"
     fill = f"fill:var(--{role});fill-opacity:{_strength(value, peak)}"
     box = {"x": x + 1, "y": y + 1, "width": cell - 2, "height": cell - 2, "rx": 2}
@@ -1488,7 +1443,7 @@ def _cell(
     out = _el("rect", style=style, data_cell=f"{at[0]},{at[1]}", **box)
     if abs(value) >= 0.95:
         size = "font-size:12px" if cell < 30 else None
-        number = _plain(value, 0)
+        number = plain(value, 0)
         x, y = x + cell / 2, y + cell / 2 + 4.5
         out += _text(x, y, number, text_anchor="middle", style=size, pointer_events="none")
     return out
@@ -1503,14 +1458,14 @@ def _ring(x: float, y: float, cell: float) -> str:
 
 def _key(x: float, y: float, peak: float, by: str, width: float) -> tuple[str, float]:
     """What the colours mean, and the height that a second line needs."""
-    out = [_text(x, y + 12, "broken", "tick")]
+    out = [_text(x, y + 12, words.BROKEN_NOW, "tick")]
     x += 50
     for part in (-0.15, -0.04, 0.04, 0.15, 0.43, 1.0):
         role = "labels" if part < 0 else "kd"
         style = f"fill:var(--{role});fill-opacity:{_strength(part * peak, peak)}"
         out.append(_el("rect", style=style, x=x, y=y, width=20, height=16, rx=2))
         x += 22
-    lines = _wrap(f"fixed by {by}" if by else "fixed", width - x - 6, 12)
+    lines = _wrap(words.fixed(by), width - x - 6, 12)
     more = 16.0 * (len(lines) - 1)
     return "".join(out) + _lines(x + 6, y + 12 + more, lines, "tick"), more
 
@@ -1518,14 +1473,12 @@ def _key(x: float, y: float, peak: float, by: str, width: float) -> tuple[str, f
 def _mistakes(change: Sequence[Sequence[float]], classes: Sequence[str]) -> str:
     """The label: the net per class, and every change of at least one image."""
     cells = [
-        (value, f"{classes[i]} read as {classes[j]} {_plain(value, 1)}")
+        (value, words.read_as(classes[i], classes[j], value))
         for i, row in enumerate(change)
         for j, value in enumerate(row)
-        if i != j and _is_number(value) and abs(value) >= 0.95
+        if i != j and is_number(value) and abs(value) >= 0.95
     ]
-    ordered = [words for _, words in sorted(cells, key=lambda c: -abs(c[0]))]
-    listed = "; ".join(ordered) or "none of one image or more"
-    return f"Mistakes that went away (broken ones negative), in images per student: {listed}."
+    return words.mistakes_said([said for _, said in sorted(cells, key=lambda c: -abs(c[0]))])
 
 
 # ---------------------------------------------------------------- reliability
@@ -1541,14 +1494,14 @@ class Bin:
 
 
 def reliability(
-    bins: Sequence[Bin], *, width: float, role: str = "kd", name: str = "Student"
+    bins: Sequence[Bin], *, width: float, role: str = "kd", name: str = words.STUDENT
 ) -> str:
     """How often it is right when it is so sure; on the diagonal it is as right as it is sure."""
     side = min(width - 60, 320)
     frame = _Frame(width, side + 28 + 34, 40 + side, 1, 0, 1)
-    used = [b for b in bins if b.count and _is_number(b.confidence) and _is_number(b.accuracy)]
+    used = [b for b in bins if b.count and is_number(b.confidence) and is_number(b.accuracy)]
     places = [(frame.x(b.confidence or 0), frame.y(b.accuracy or 0), b) for b in used]
-    out = [_text(0, 12, "Right, when it is this sure", "tick"), _square(frame)]
+    out = [_text(0, 12, words.THIS_SURE, "tick"), _square(frame)]
     a, b = (frame.x(0), frame.y(0)), (frame.x(1), frame.y(1))
     out.append(_line(*a, *b, "zero", stroke_width=1.5, stroke_dasharray="4 4"))
     marks = []
@@ -1562,11 +1515,8 @@ def reliability(
     marks += [_mark(role, x, y, 4.5) for x, y, _ in places]
     out.append(_el("g", *marks, class_=_role(role)))
     out.append(_counts(frame, places, role))
-    words = [
-        f"{percent(b.confidence, 0)} sure, {percent(b.accuracy, 0)} right, {b.count} images"
-        for b in used
-    ]
-    return _svg(width, frame.height + 62, f"{name}: {'; '.join(words) or 'no answer yet'}.", *out)
+    said = [words.bin_said(b.confidence, b.accuracy, b.count) for b in used]
+    return _svg(width, frame.height + 62, words.bins_said(name, said), *out)
 
 
 def _square(frame: _Frame) -> str:
@@ -1577,7 +1527,7 @@ def _square(frame: _Frame) -> str:
         out.append(_line(frame.left, y, frame.right, y, "grid" if k else "zero"))
         out.append(_text(frame.left - 8, y + 4, f"{k}{unit}", "tick", text_anchor="end"))
         anchor = "start" if not k else "end" if k == 100 else "middle"
-        text = f"{k}{NARROW}% sure" if k == 100 else k if k < 75 else ""
+        text = words.sure(k / 100) if k == 100 else k if k < 75 else ""
         out.append(_text(frame.x(k / 100), frame.bottom + 18, text, "tick", text_anchor=anchor))
     return "".join(out)
 
@@ -1585,7 +1535,10 @@ def _square(frame: _Frame) -> str:
 def _counts(frame: _Frame, places: Sequence[tuple[float, float, Bin]], role: str) -> str:
     """How many answers each point stands for; a number where it does not touch its neighbour."""
     base, most = frame.height + 40, max((b.count for *_, b in places), default=1)
-    out = [_text(0, base - 8, "n", "tick"), _line(frame.left, base, frame.right, base, "grid")]
+    out = [
+        _text(0, base - 8, words.COUNT, "tick"),
+        _line(frame.left, base, frame.right, base, "grid"),
+    ]
     free = -math.inf
     for x, _, one in sorted(places, key=lambda p: p[0]):
         tall = max(1.0, 28 * one.count / most)
@@ -1635,7 +1588,7 @@ def table(
     )
     hidden = any(_more(k, short) for k in range(len(columns)))
     reach = {"tabindex": 0, "role": "region", "aria_label": caption} if hidden else {}
-    rest = "<details><summary>All columns</summary></details>" if hidden else ""
+    rest = f"<details><summary>{words.ALL_COLUMNS}</summary></details>" if hidden else ""
     return _el("div", _el("div", grid, class_="scroll", **reach), rest, class_="numbers")
 
 
@@ -1654,4 +1607,4 @@ def _row(row: Row, columns: int, short: Sequence[int], marked: bool) -> str:
 
 def data_table(content: str) -> str:
     """The 'Data table' link under a figure, closed until somebody asks."""
-    return _el("details", "<summary>Data table</summary>", content, class_="data")
+    return _el("details", f"<summary>{words.DATA_TABLE}</summary>", content, class_="data")

@@ -24,6 +24,7 @@ from workbench import charts, plots
 from workbench.base import BadInput
 from workbench.events import Event
 from workbench.functional import soft_log_probs
+from workbench.words import percent
 
 WIDTH = 720
 #: Seconds: between two pictures of a live run, and that one takes at least.
@@ -464,7 +465,7 @@ def softened(logits: Tensor, value: float) -> str:
     most, least = ranked[:3], ranked[-1]
     finding = [f"At {temperature(value)} everything goes to the {first}; the rest is dark."]
     if rest >= 0.005:
-        share = charts.percent(rest, 0 if rest > 0.1 else 1)
+        share = percent(rest, 0 if rest > 0.1 else 1)
         finding = [
             f"At {temperature(value)} it gives {share} to other digits:",
             f"most to {most[0]}, {most[1]} and {most[2]}, least to {least}.",
@@ -483,7 +484,7 @@ def likeness(logits: Tensor, y: Tensor, value: float) -> str:
     pairs = [(float(r[j]), i, j) for i, r in enumerate(rows) for j in range(len(r)) if i != j]
     share, i, j = max(pairs)
     finding = f"At {temperature(value)} the brightest pair is {i} taken for {j}, "
-    finding += f"{charts.percent(share)}."
+    finding += f"{percent(share)}."
     return charts.similarity(
         [r.tolist() for r in rows], width=WIDTH - 176, peak=0.14, finding=[finding]
     )

@@ -16,7 +16,8 @@ from axe_playwright_python.sync_playwright import Axe
 from conftest import Visit
 from playwright.sync_api import expect
 
-from workbench.ui import _act, words
+from workbench import words
+from workbench.ui import _act
 from workbench.ui._take import softmax
 
 pytestmark = pytest.mark.slow

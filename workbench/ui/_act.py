@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Concatenate, ParamSpec
 
-from workbench import assets, jobs, runs
+from workbench import assets, jobs, runs, words
 from workbench.base import BadInput, Trouble
 from workbench.data import DATA
 from workbench.engine import listen
@@ -25,7 +25,7 @@ from workbench.events import Event, Row
 from workbench.recipe import Recipe, digest, teacher
 from workbench.recipes import RECIPES
 from workbench.runs import Damaged, Lease, Run
-from workbench.ui import _desk, words
+from workbench.ui import _desk
 from workbench.ui._take import Teacher, finished, heard, take
 from workbench.ui._visitor import Entry, Visitor, change, name_of, visitor
 

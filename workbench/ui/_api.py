@@ -11,12 +11,12 @@ from gradio.components.api_component import Api
 from gradio.events import api
 from gradio.utils import get_function_description
 
-from workbench import jobs, runs
+from workbench import jobs, runs, words
 from workbench.base import BadInput, Trouble
 from workbench.charts import mean_sd
 from workbench.evaluation import verdict
 from workbench.methods import METHODS
-from workbench.ui import _desk, _form, words
+from workbench.ui import _desk, _form
 from workbench.ui._take import take
 from workbench.ui._visitor import name_of
 
@@ -105,11 +105,11 @@ def _refused(error: Exception) -> gr.Error:
 
 def _folder(run: object) -> Path:
     if not isinstance(run, str) or not re.fullmatch(r"[0-9a-f]{16}/[0-9]{1,9}", run):
-        raise BadInput("run: expected the id that train gave, like 0123456789abcdef/1")
+        raise BadInput(words.NO_RUN)
     for root in (runs.home() / "runs", runs.SHIPPED):
         if (root / run / "recipes.json").exists():
             return root / run
-    raise BadInput(f"run: {run} is not known here; it may have been removed")
+    raise BadInput(words.LOST_RUN.format(run))
 
 
 def recipes() -> Known:
@@ -148,9 +148,9 @@ def train(
     """
     try:
         if not isinstance(method, str) or len(method) > LONGEST:
-            raise BadInput("method: expected a name such as kd:temperature=8")
+            raise BadInput(words.NO_METHOD)
         if knobs is not None and (not isinstance(knobs, dict) or len(knobs) > 50):
-            raise BadInput("knobs: expected an object with at most 50 names")
+            raise BadInput(words.NO_KNOBS.format(50))
         key, _, written = method.partition(":")
         kind = METHODS[key]
         own = kind.parse(written).values()
@@ -158,7 +158,7 @@ def train(
         shared: dict[str, Any] = {}
         for name, value in (knobs or {}).items():
             if name in {"images", "seeds", "method", "knobs"} | (named & own.keys()):
-                raise BadInput(f"knobs({name}=…): given twice, expected once")
+                raise BadInput(words.GIVEN_TWICE.format(name))
             if name not in own and name not in _form.common():
                 raise BadInput(words.stranger(name, key, list(own), list(_form.common())))
             (own if name in own else shared)[name] = value
@@ -220,7 +220,7 @@ def compare(baseline: str, run: str) -> Judged:
         for one in (baseline, run):
             found = take(_folder(one))
             if found.status().status != "done":
-                raise BadInput(f"run: {one} is not finished; ask status about it")
+                raise BadInput(words.NOT_YET.format(one))
             rows.append(found.events()[-1].accuracy["test"])
         n = min(map(len, rows))
         judged = verdict([rows[1][:n]], [rows[0][:n]])

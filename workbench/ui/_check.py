@@ -13,8 +13,8 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
+from workbench import words
 from workbench.base import BadInput, Trouble
-from workbench.ui import words
 
 #: Megabytes of disk and memory below which a class would run into trouble.
 DISK, MEMORY = 500, 1500
@@ -26,26 +26,19 @@ class Amiss(Exception):
 
 def check(port: int) -> int:
     """Print a line for each thing; 0 if all are in order."""
-    looks: dict[str, Callable[[], str]] = {
-        "python": _python,
-        "gradio": _gradio,
-        "torchvision": _torchvision,
-        "home": _home,
-        "digits": _digits,
-        "shipped runs": _shipped,
-        "port": lambda: _port(port),
-        "training": _training,
-        "machine": _machine,
-    }
+    looks: list[Callable[[], str]] = [
+        _python, _gradio, _torchvision, _home, _digits, _shipped, lambda: _port(port), _training,
+        _machine,
+    ]  # fmt: skip
     wrong = 0
-    for name, look in looks.items():
+    for name, look in zip(words.LOOKS, looks, strict=True):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                line, mark = look(), "ok "
+                line, mark = look(), words.IN_ORDER
         except Exception as error:  # whatever it is, a line must say so
             known = isinstance(error, (Amiss, BadInput, Trouble, ImportError))
-            line, mark = f"{error}" if known else f"{type(error).__name__}: {error}", "BAD"
+            line, mark = f"{error}" if known else f"{type(error).__name__}: {error}", words.AMISS
             wrong += 1
         print(f"{mark} {name:13}{line}", flush=True)
     print(words.CHECKED if not wrong else words.not_all(wrong), flush=True)
@@ -56,15 +49,15 @@ def _python() -> str:
     import torch
 
     if tuple(sys.version_info) < (3, 11):
-        raise Amiss(f"Python {platform.python_version()}; install 3.11 or later")
-    return f"{platform.python_version()}, torch {torch.__version__}"
+        raise Amiss(words.OLD_PYTHON.format(platform.python_version()))
+    return words.PYTHON.format(platform.python_version(), torch.__version__)
 
 
 def _gradio() -> str:
     import gradio
 
     if tuple(int(part) for part in gradio.__version__.split(".")[:2]) < (6, 31):
-        raise Amiss(f"{gradio.__version__}; run pip install 'gradio>=6.31,<7'")
+        raise Amiss(words.OLD_GRADIO.format(gradio.__version__))
     return str(gradio.__version__)
 
 
@@ -86,8 +79,8 @@ def _home() -> str:
     folder = usable_home()
     room = shutil.disk_usage(folder).free / 1e6
     if room < DISK:
-        raise Amiss(f"{folder} has {room:.0f} MB left; make room, or set WORKBENCH_HOME elsewhere")
-    return f"{folder}, {room / 1000:.0f} GB free"
+        raise Amiss(words.NO_ROOM.format(folder, room))
+    return words.ROOM.format(folder, room / 1000)
 
 
 def _digits() -> str:
@@ -101,8 +94,8 @@ def _shipped() -> str:
     from workbench import assets
 
     if found := assets.unsound():
-        raise Amiss(f"{found[0]}; make them anew with python -m workbench.assets")
-    return f"{len(assets.shipped())} are sound"
+        raise Amiss(words.UNSOUND.format(found[0]))
+    return words.SOUND.format(len(assets.shipped()))
 
 
 def _port(port: int) -> str:
@@ -110,7 +103,7 @@ def _port(port: int) -> str:
 
     if not free("127.0.0.1", port):
         raise Amiss(words.port_taken(port))
-    return f"{port} is free"
+    return words.FREE_PORT.format(port)
 
 
 def _training() -> str:
@@ -130,18 +123,18 @@ def _training() -> str:
             timeout=120,
         )
     if done.returncode:
-        last = (done.stderr.strip() or "no reason given").splitlines()[-1]
-        raise Amiss(f"a worker could not train ({last}); run pip install -r requirements.txt")
-    return f"a worker trains, ready after {float(done.stdout):.1f} s"
+        last = (done.stderr.strip() or words.NO_REASON).splitlines()[-1]
+        raise Amiss(words.NO_WORKER.format(last))
+    return words.WORKER.format(float(done.stdout))
 
 
 def _machine() -> str:
     cores = os.cpu_count() or 1
     memory = _memory()
     if memory is not None and memory < MEMORY:
-        raise Amiss(f"{memory:.0f} MB of memory left; close other programs")
-    said = "" if memory is None else f", {memory / 1000:.1f} GB of memory free"
-    return f"{cores} cores{said}"
+        raise Amiss(words.NO_MEMORY.format(memory))
+    said = words.CORES.format(cores)
+    return said if memory is None else said + words.MEMORY.format(memory / 1000)
 
 
 def _memory() -> float | None:

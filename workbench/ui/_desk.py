@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from workbench import jobs
+from workbench import jobs, words
 from workbench.base import BadInput
 from workbench.charts import roles
 from workbench.events import Event
 from workbench.jobs import Pool
 from workbench.runs import Damaged, Lease, Run, Status
-from workbench.ui import _form, words
+from workbench.ui import _form
 from workbench.ui._take import Take, take
 from workbench.ui._visitor import Entry, Visitor, change, name_of, visitor
 

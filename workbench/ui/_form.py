@@ -16,14 +16,14 @@ from typing import Any
 
 import torch
 
+from workbench import words
 from workbench.base import BadInput, Knob, Method
-from workbench.charts import escape, thousands
+from workbench.charts import escape
 from workbench.data import DATA, Data
 from workbench.methods import METHODS
 from workbench.models import MODELS
 from workbench.recipe import Recipe, digest, teacher
 from workbench.recipes import RECIPES
-from workbench.ui import words
 
 #: Knobs that no visitor turns: the app has one split, its seeds are counted, its pace is fixed.
 FIXED = ("seed", "events", "split", "images")
@@ -123,13 +123,13 @@ def _checked(knob: Knob, owner: str, raw: object, text: bool) -> Any:
 def setup(found: object, text: bool = True) -> Setup:
     """The arm that a form's values mean; `text`: numbers may come as people typed them."""
     if not isinstance(found, Mapping):
-        raise BadInput("recipe: expected named values")
+        raise BadInput(words.NO_VALUES.format("recipe"))
     given = dict(found)
     method = _method(given.pop("method", "kd"), given.pop("knobs", {}), text)
     knobs = common()
     for name in given:
         if name not in knobs:
-            raise BadInput(f"knob {str(name)[:40]!r} is not known: expected {', '.join(knobs)}")
+            raise BadInput(words.no_knob(name, list(knobs)))
     value = {
         name: _checked(knob, "form", given.get(name, defaults()[name]), text)
         for name, knob in knobs.items()
@@ -148,7 +148,7 @@ def _method(key: object, knobs: object, text: bool) -> Method:
     """The method of a name and its knobs."""
     kind = METHODS[key] if isinstance(key, str) else METHODS[str(key)[:40]]
     if not isinstance(knobs, Mapping):
-        raise BadInput("knobs: expected named values")
+        raise BadInput(words.NO_VALUES.format("knobs"))
     known = kind.knobs()
     checked = {
         name: _checked(known[name], kind.__name__, raw, text) if name in known else raw
@@ -160,11 +160,11 @@ def _method(key: object, knobs: object, text: bool) -> Method:
 def read(line: object) -> Setup:
     """The arm that the form's line of JSON means."""
     if not isinstance(line, str) or len(line) > LARGEST:
-        raise BadInput("recipe: expected a short line of JSON")
+        raise BadInput(words.NO_JSON)
     try:
         return setup(json.loads(line))
     except (json.JSONDecodeError, RecursionError):
-        raise BadInput("recipe: expected a short line of JSON") from None
+        raise BadInput(words.NO_JSON) from None
 
 
 @functools.lru_cache(maxsize=1000)
@@ -259,7 +259,9 @@ def _clamped(knob: Knob, texts: Sequence[str], usual: Any) -> tuple[Any, str]:
     except ValueError:
         number = math.nan
     if math.isnan(number):
-        return usual, words.kept(words.NO_NUMBER.format(knob.title, texts[0] or "empty"), usual)
+        return usual, words.kept(
+            words.NO_NUMBER.format(knob.title, texts[0] or words.NOTHING), usual
+        )
     assert knob.low is not None and knob.high is not None
     value = min(max(number, knob.low), knob.high)
     value = round(value) if knob.kind == "int" else value
@@ -346,5 +348,5 @@ def _row(knob: Knob, method: str = "") -> str:
 def _option(knob: Knob, choice: str) -> str:
     shown = choice
     if knob.name in ("student", "teacher") and choice in MODELS:
-        shown = f"{choice}, {words.STUDENT_MEANING.format(thousands(_size(choice)[0]))}"
+        shown = f"{choice}, {words.STUDENT_MEANING.format(words.thousands(_size(choice)[0]))}"
     return f'<option value="{escape(choice)}">{escape(shown)}</option>'

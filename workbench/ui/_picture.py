@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from workbench import charts
+from workbench import charts, words
 from workbench.charts import Opinion, Series, Term, escape
-from workbench.ui import _form, words
+from workbench.ui import _form
 from workbench.ui._compare import Compared, compare, scores, tuned
 from workbench.ui._desk import Sight, current, look
 from workbench.ui._take import Teacher, gallery, heard, softmax
@@ -87,11 +87,12 @@ def _idle(now: Scene, ready: str) -> str:
 def _state(now: Scene) -> str:
     sight = now.bar
     assert sight is not None
+    at = words.at_step(sight.step, sight.steps)
     rest = {
         "queued": words.waiting(sight.ahead),
-        "running": words.at_step(sight.step, sight.steps),
-        "paused": f"at {words.at_step(sight.step, sight.steps)}.",
-        "stopped": f"at {words.at_step(sight.step, sight.steps)}, kept.",
+        "running": at,
+        "paused": words.PAUSED_AT.format(at),
+        "stopped": words.KEPT_AT.format(at),
         "finished": words.finished(sight.seconds),
         "failed": "",
     }[sight.state]
@@ -353,7 +354,7 @@ def _pin(now: Scene, sight: Sight) -> str:
         (words.IS_BASE if base else _difference(now.compared.get(sight.run)), False),
         (_mean(reports, "agreement"), True),
         (_mean(reports, "ece"), True),
-        (f"{sight.seconds:.1f} s" if sight.seconds else charts.ABSENT, True),
+        (words.seconds(sight.seconds), True),
     ]
     body = "".join(f"<td{_more(hide)}>{escape(text)}</td>" for text, hide in cells)
     state = words.cell_state(sight.state, sight.step, sight.steps, sight.ahead)
@@ -384,17 +385,14 @@ def _act(do: str, run: str, text: str, name: str) -> str:
 
 def _difference(one: Compared | None) -> str:
     if one is None or one.verdict.mean is None:
-        return charts.ABSENT
+        return words.ABSENT
     found = one.verdict
-    at = f", step {one.step}" if one.step is not None else ""
-    if found.low is None:
-        return charts.signed(found.mean) + at
-    return f"{charts.signed(found.mean)} ({charts.interval(found.low, found.high)}{at})"
+    return words.against(found.mean, found.low, found.high, one.step)
 
 
 def _mean(reports: Sequence[dict[str, float | None]] | None, name: str) -> str:
     found = charts.mean_sd([one.get(name) for one in reports]) if reports else None
-    return charts.percent(found[0]) if found else charts.ABSENT
+    return words.percent(found[0]) if found else words.ABSENT
 
 
 # ------------------------------------------------------------------------- more about it
@@ -447,11 +445,11 @@ def _mistakes(now: Scene, base: Sight, sight: Sight) -> str:
     width = min(now.widths[2], 440)
     drawn = charts.confusion_difference(change, width=width, by=sight.name)
     rows = [
-        charts.Row(str(i), [f"{v:.1f}".replace("-", charts.MINUS) for v in row])
+        charts.Row(str(i), [f"{v:.1f}".replace("-", words.MINUS) for v in row])
         for i, row in enumerate(change)
     ]
     note = words.mistakes_note(sight.name, base.name)
-    table = charts.table(["is / read as", *"0123456789"], rows, caption=words.MISTAKES)
+    table = charts.table([words.IS_READ_AS, *"0123456789"], rows, caption=words.MISTAKES)
     return _part(words.MISTAKES, note, _figure("mistakes", drawn, table))
 
 
@@ -464,7 +462,7 @@ def _sure(now: Scene, sight: Sight) -> str:
     width = min(now.widths[2], 440)
     drawn = charts.reliability(bins, width=width, role=sight.role, name=sight.name)
     rows = [
-        charts.Row(charts.percent(b.confidence, 0), [charts.percent(b.accuracy, 0), str(b.count)])
+        charts.Row(words.percent(b.confidence, 0), [words.percent(b.accuracy, 0), str(b.count)])
         for b in bins
         if b.count
     ]

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from workbench import words
+
 if TYPE_CHECKING:
     import gradio as gr
 
@@ -40,12 +42,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="app.py", description="Open the Distillation Workbench.")
-    parser.add_argument("--port", help=f"default {PORT}, or GRADIO_SERVER_PORT")
-    parser.add_argument("--host", help="default 127.0.0.1, or GRADIO_SERVER_NAME")
-    parser.add_argument(
-        "--check", action="store_true", help="say whether all is in order here, and open nothing"
-    )
+    parser = argparse.ArgumentParser(prog="app.py", description=words.ABOUT)
+    parser.add_argument("--port", help=words.PORT_HELP.format(PORT))
+    parser.add_argument("--host", help=words.HOST_HELP)
+    parser.add_argument("--check", action="store_true", help=words.CHECK_HELP)
     return parser
 
 
@@ -55,8 +55,6 @@ def _port(given: str | None) -> int:
     source = "GRADIO_SERVER_PORT" if given is None else "--port"
     text = (os.environ.get(source) or str(PORT)) if given is None else given
     if not re.fullmatch("[0-9]{1,5}", text) or not 0 < int(text) < 65536:
-        from workbench.ui import words
-
         raise BadInput(words.bad_port(source, text))
     return int(text)
 
@@ -87,7 +85,6 @@ def serve(host: str | None, port: int) -> int:
     """Open the app and stay until it is ended."""
     from workbench.base import BadInput, Trouble
     from workbench.runs import usable_home
-    from workbench.ui import words
 
     usable_home()
     on_space = bool(os.environ.get("SPACE_ID"))
@@ -118,7 +115,7 @@ def build() -> gr.Blocks:
     gpu(_warm_gpu)
     import gradio as gr
 
-    from workbench.ui import _api, _tabs, pages, words
+    from workbench.ui import _api, _tabs, pages
 
     with gr.Blocks(title=words.TITLED, analytics_enabled=False, fill_width=True) as demo:
         gr.HTML(_top(), elem_id="top", js_on_load=None, apply_default_css=False)
@@ -171,8 +168,6 @@ def head() -> str:
 
 
 def _top() -> str:
-    from workbench.ui import words
-
     mark = (
         '<svg width="26" height="20" aria-hidden="true"><rect y="2" width="16" height="16" '
         'fill="var(--teacher)"/><circle cx="21" cy="14" r="4" fill="var(--kd)"/></svg>'

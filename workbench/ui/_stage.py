@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 
-from workbench import charts
+from workbench import charts, words
 from workbench.charts import Difference, Note, Opinion, Series, escape
 from workbench.evaluation import Verdict
-from workbench.ui import _act, words
+from workbench.ui import _act
 from workbench.ui._act import Act, View
 from workbench.ui._take import softmax
 
@@ -96,7 +96,7 @@ def _temperature() -> str:
 
 
 def _ask(teacher: float, labels: float) -> str:
-    shown = charts.percent(teacher), charts.percent(labels, 0)
+    shown = words.percent(teacher), words.percent(labels, 0)
     levels = [
         ("teacher", f"{words.TEACHER} {shown[0]}", teacher),
         ("labels", f"{words.A_NAME} {shown[1]}", labels),
@@ -274,7 +274,7 @@ def _yours(act: Act, result: float | None) -> str:
     if act.guess is None:
         return ""
     if result is None:
-        said = words.YOUR_GUESS.format(charts.percent(act.guess, 0))
+        said = words.YOUR_GUESS.format(words.percent(act.guess, 0))
     else:
         said = words.missed(act.guess, result)
     return f'<h2 class="part yours">{charts.marker("you", 16)}<span>{escape(said)}</span></h2>'
@@ -284,7 +284,7 @@ def _judged(act: Act, seen: View, judged: Verdict, width: int) -> str:
     role = "kd" if act.stage == "warm" else "third"
     out, pairs = [charts.chip(judged.text)], seen.pairs
     if judged.mean is not None:
-        number = f"{charts.signed(judged.mean)}<small>{words.POINTS}</small>"
+        number = f"{words.signed(judged.mean)}<small>{words.POINTS}</small>"
         out.insert(0, f'<p class="huge {role}">{number}</p>')
     out = [f'<div class="score">{"".join(out)}</div>']
     note = words.act_pairs(judged, sum(p > 0 for p in pairs))

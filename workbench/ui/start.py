@@ -13,8 +13,9 @@ from typing import Any
 
 import gradio as gr
 
+from workbench import words
 from workbench.base import BadInput, Trouble
-from workbench.ui import Page, _act, _form, _stage, words
+from workbench.ui import Page, _act, _form, _stage
 from workbench.ui._stage import WIDTHS
 from workbench.ui._tabs import Sessions, kept_token
 from workbench.ui._visitor import token_of, visitor

@@ -11,9 +11,9 @@ from typing import Any
 
 import gradio as gr
 
-from workbench import jobs
+from workbench import jobs, words
 from workbench.base import BadInput, Trouble
-from workbench.ui import Page, _desk, _form, _picture, words
+from workbench.ui import Page, _desk, _form, _picture
 from workbench.ui._picture import WIDTHS, Scene, scene
 from workbench.ui._tabs import Sessions, kept_token
 from workbench.ui._take import finished, gallery

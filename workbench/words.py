@@ -6,12 +6,78 @@ is named by what differs from the first act, so that a name says what was change
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
-from workbench.base import BadInput, Knob, Method
-from workbench.charts import NARROW, interval, percent, signed, thousands
-from workbench.recipe import Recipe
+if TYPE_CHECKING:
+    from workbench.base import Knob, Method
+    from workbench.recipe import Recipe
+
+# -------------------------------------------------------------------------------- numbers
+
+NARROW = "\u202f"  # narrow no-break space: between a number and its unit, and in 85 002
+MINUS = "\u2212"
+ABSENT = "–"
+
+
+def is_number(value: float | None) -> TypeGuard[float]:
+    """Whether there is something to write: neither missing nor diverged."""
+    return value is not None and math.isfinite(value)
+
+
+def plain(value: float, digits: int) -> str:
+    """A rounded number with a real minus and no minus before zero."""
+    text = f"{value:.{digits}f}"
+    if text.startswith("-"):
+        text = (MINUS if float(text) else "") + text[1:]
+    return text
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    """0.91 -> '91.0 %'; what is missing or diverged is a dash, never 'nan'."""
+    return f"{plain(100 * value, digits)}{NARROW}%" if is_number(value) else ABSENT
+
+
+def signed(value: float | None, digits: int = 1) -> str:
+    """0.112 -> '+11.2', -0.066 -> '−6.6': a difference in points always shows its direction."""
+    if not is_number(value):
+        return ABSENT
+    text = plain(100 * value, digits)
+    return "+" + text if not text.startswith(MINUS) and float(text) else text
+
+
+def interval(low: float | None, high: float | None, digits: int = 1) -> str:
+    """'10.3 to 12.2', rounded outwards: rounding must not make an interval miss zero."""
+    if not (is_number(low) and is_number(high)):
+        return ABSENT
+    scale = 10**digits  # the inner round removes what binary adds: 0.103 * 100 is 10.299999…
+    down = math.floor(round(100 * scale * low, 6)) / scale
+    up = math.ceil(round(100 * scale * high, 6)) / scale
+    return f"{plain(down, digits)} to {plain(up, digits)}"
+
+
+def thousands(value: int) -> str:
+    """85002 -> '85 002'."""
+    return f"{value:,}".replace(",", NARROW).replace("-", MINUS)
+
+
+def mean_percent(summary: tuple[float, float, int] | None) -> str:
+    """Mean, standard deviation and n as '91.0 % ± 0.7'; one student has no spread."""
+    if summary is None:
+        return ABSENT
+    mean, sd, n = summary
+    return percent(mean) + (f" ± {plain(100 * sd, 1)}" if n > 1 else "")
+
+
+def number(value: float) -> str:
+    """A number as people write it: 1 000, 0.01, 8."""
+    if float(value).is_integer() and abs(value) >= 1000:
+        return thousands(int(value))
+    return f"{value:g}".replace("-", "\u2212")
+
+
+# ------------------------------------------------------------------------------- the app
 
 BRAND = "Distillation Workbench"
 COPY_LINK, COPIED, DARK, LIGHT = "Copy link", "Link copied", "Dark", "Light"
@@ -49,6 +115,7 @@ EMPTY_TABLE = "No run in the list."
 ALL_COLUMNS = "All columns"
 IS_BASE = "baseline"
 SURE_COLUMNS = ("This sure", "Right", "Images")
+IS_READ_AS = "is / read as"
 
 # knobs that belong to no registry entry
 STUDENT, STUDENT_MEANING = "Student", "{} weights"
@@ -78,15 +145,8 @@ LONG = (
     "Take fewer steps, images or students."
 )
 TWICE = "{} stands twice in the address."
-NO_NUMBER = "{} in the address is {}, which is not a number."
+NO_NUMBER, NOTHING = "{} in the address is {}, which is not a number.", "empty"
 TITLED = "Distillation Workbench"
-
-
-def number(value: float) -> str:
-    """A number as people write it: 1 000, 0.01, 8."""
-    if float(value).is_integer() and abs(value) >= 1000:
-        return thousands(int(value))
-    return f"{value:g}".replace("-", "\u2212")
 
 
 def meaning(knob: Knob) -> str:
@@ -155,6 +215,8 @@ def stranger(name: object, method: str, own: Sequence[str], shared: Sequence[str
 
 def sentence(error: Exception) -> str:
     """What a visitor reads of an error: its message without the names of Python."""
+    from workbench.base import BadInput  # it brings torch, which pictures do without
+
     text = str(error).strip() or type(error).__name__
     head, colon, rest = text.partition(": ")
     if isinstance(error, BadInput) and colon and "(" in head and "=" in head:
@@ -243,6 +305,14 @@ def at_step(step: int, steps: int) -> str:
     return f"step {thousands(step)} of {thousands(steps)}"
 
 
+PAUSED_AT, KEPT_AT = "at {}.", "at {}, kept."
+
+
+def seconds(value: float | None) -> str:
+    """A time in a table; a run that never began took none."""
+    return f"{value:.1f} s" if value else ABSENT
+
+
 def finished(seconds: float | None) -> str:
     """What it took."""
     return "" if seconds is None else f"in {seconds:.1f} s of CPU time."
@@ -304,6 +374,14 @@ def finding(name: str, against: str, verdict: Any, step: int | None) -> str:
         return f"{name}{comma} loses {points} to {lower(against)} ({counted})."
     seen = f"no difference to {lower(against)} to be seen"
     return f"{name}: {seen}, {signed(verdict.mean)} points ({counted})."
+
+
+def against(mean: float | None, low: float | None, high: float | None, step: int | None) -> str:
+    """The verdict in a cell: '+11.2 (10.3 to 12.2, step 120)'."""
+    at = f", step {step}" if step is not None else ""
+    if low is None:
+        return signed(mean) + at
+    return f"{signed(mean)} ({interval(low, high)}{at})"
 
 
 def lower(name: str) -> str:
@@ -384,6 +462,122 @@ def pinned_note(counts: Sequence[int]) -> str:
     return f"{each}; mean ± standard deviation"
 
 
+# ------------------------------------------------------------------------------- the pictures
+
+RIGHT_ON_TEST, YOU_SAID, IT_IS = "Right on the test images", "You said", "It is"
+STEP_COLUMN, MODEL_COLUMN, DIGIT_COLUMN = "Step", "Model", "Digit"
+DATA_TABLE = "Data table"
+NO_ANSWER = "no answer yet"
+IMAGE_OF, TAKEN_FOR = "image of", "also taken for"
+VERDICTS = {"beats": "BEATS", "loses": "LOSES", "inconclusive": "INCONCLUSIVE"}
+WORSE, BETTER = "worse", "better"
+IS, READ_AS, NET, BROKEN_NOW = "is", "read as", "net", "broken"
+THIS_SURE, COUNT = "Right, when it is this sure", "n"
+
+#: How far a run is seen that did not simply end.
+SEEN = {
+    "running": ", running at step {}",
+    "paused": ", paused at step {}",
+    "stopped": ", stopped at step {}",
+    "failed": ", broke at step {}",
+    "queued": ", waiting, last seen at step {}",
+}
+
+
+def last_step(step: float) -> str:
+    """The right end of an axis of steps."""
+    return f"step {step:g}"
+
+
+def unseen(name: str) -> str:
+    """A run before its first number."""
+    return f"{name}: no number yet."
+
+
+def seen(name: str, state: str, step: int, short: bool, accuracy: str) -> str:
+    """Where a run stands; `short`: its numbers end before the axis does."""
+    how = SEEN.get(state, ", ends at step {}" if short else "")
+    return f"{name}{how.format(step)}: {accuracy}."
+
+
+def curves_said(title: str, runs: Sequence[str], teacher: float | None, you: float | None) -> str:
+    """Curves in words: what each run says, and the two lines across."""
+    label = f"{title}, by step. " + " ".join(runs)
+    label += f" {TEACHER}: {percent(teacher)}." if is_number(teacher) else ""
+    label += f" {YOU_SAID} {percent(you, 0)}." if is_number(you) else ""
+    return label.strip()
+
+
+def says(answer: str, right: bool | None) -> str:
+    """A model's answer, and whether it is right where that is known."""
+    verdict = "" if right is None else ", right" if right else ", wrong"
+    return f"says {answer}{verdict}"
+
+
+def answers_said(models: Sequence[str], truth: str | None) -> str:
+    """Every model's answer in words."""
+    label = f"The answer is {truth}. " if truth is not None else ""
+    return label + " ".join(models) or "No model yet."
+
+
+def most_for(name: str, other: str, share: float) -> str:
+    """What images of a class are taken for, if not for their own."""
+    return f"{name} most for {other}, {percent(share)}"
+
+
+def taken_said(finding: Sequence[str], pairs: Sequence[str]) -> str:
+    """Which classes look alike, in words."""
+    label = f"{' '.join(finding)} What images are also taken for: {'; '.join(pairs)}."
+    return label.strip()
+
+
+def guess_said(low: str, high: str, said: Sequence[str]) -> str:
+    """A guess and the truth on their axis, in words."""
+    return f"Axis from {low} to {high}. {' '.join(said)}".strip()
+
+
+def losses_said(terms: Sequence[str]) -> str:
+    """The terms of the loss, in words."""
+    return f"Loss now: {', '.join(terms) or 'none'}"
+
+
+def difference_said(name: str, mean: float, low: float, high: float, pairs: int) -> str:
+    """A difference to the baseline, in words."""
+    span = f"95{NARROW}% interval {interval(low, high)}"
+    return f"{name}: {signed(mean)} points, {span}, {pairs} pairs."
+
+
+def fixed(by: str) -> str:
+    """What one of the two colours means; the other is `BROKEN_NOW`."""
+    return f"fixed by {by}" if by else "fixed"
+
+
+def read_as(name: str, other: str, value: float) -> str:
+    """One cell of the mistakes that went away."""
+    return f"{name} {READ_AS} {other} {plain(value, 1)}"
+
+
+def mistakes_said(cells: Sequence[str]) -> str:
+    """The mistakes that went away, in words."""
+    listed = "; ".join(cells) or "none of one image or more"
+    return f"Mistakes that went away (broken ones negative), in images per student: {listed}."
+
+
+def sure(share: float | None) -> str:
+    """The end of an axis of confidence."""
+    return f"{percent(share, 0)} sure"
+
+
+def bin_said(confidence: float | None, accuracy: float | None, count: int) -> str:
+    """Answers of like confidence, in words."""
+    return f"{sure(confidence)}, {percent(accuracy, 0)} right, {count} images"
+
+
+def bins_said(name: str, bins: Sequence[str]) -> str:
+    """How right it is when it is so sure, in words."""
+    return f"{name}: {'; '.join(bins) or NO_ANSWER}."
+
+
 # ------------------------------------------------------------------ at the door of the server
 
 
@@ -418,7 +612,44 @@ def not_all(wrong: int) -> str:
     return f"{wrong} of these are not in order; each line says what to do."
 
 
+ABOUT = "Open the Distillation Workbench."
+PORT_HELP = "default {}, or GRADIO_SERVER_PORT"
+HOST_HELP = "default 127.0.0.1, or GRADIO_SERVER_NAME"
+CHECK_HELP = "say whether all is in order here, and open nothing"
+
+# what the check looks at, line by line
+LOOKS = (
+    "python", "gradio", "torchvision", "home", "digits", "shipped runs", "port", "training",
+    "machine",
+)  # fmt: skip
+IN_ORDER, AMISS = "ok ", "BAD"
+PYTHON, OLD_PYTHON = "{}, torch {}", "Python {}; install 3.11 or later"
+OLD_GRADIO = "{}; run pip install 'gradio>=6.31,<7'"
 BRIDGED = "{}, built for another torch than {}: noticed and handled, nothing to do"
+ROOM = "{}, {:.0f} GB free"
+NO_ROOM = "{} has {:.0f} MB left; make room, or set WORKBENCH_HOME elsewhere"
+SOUND, UNSOUND = "{} are sound", "{}; make them anew with python -m workbench.assets"
+FREE_PORT = "{} is free"
+WORKER = "a worker trains, ready after {:.1f} s"
+NO_WORKER = "a worker could not train ({}); run pip install -r requirements.txt"
+NO_REASON = "no reason given"
+CORES, MEMORY = "{} cores", ", {:.1f} GB of memory free"
+NO_MEMORY = "{:.0f} MB of memory left; close other programs"
+
+# what a script's call is refused for
+NO_RUN = "run: expected the id that train gave, like 0123456789abcdef/1"
+LOST_RUN = "run: {} is not known here; it may have been removed"
+NOT_YET = "run: {} is not finished; ask status about it"
+NO_METHOD = "method: expected a name such as kd:temperature=8"
+NO_KNOBS = "knobs: expected an object with at most {} names"
+NO_VALUES = "{}: expected named values"
+NO_JSON = "recipe: expected a short line of JSON"
+GIVEN_TWICE = "knobs({}=…): given twice, expected once"
+
+
+def no_knob(name: object, known: Sequence[str]) -> str:
+    """A knob that no method has."""
+    return f"knob {str(name)[:40]!r} is not known: expected {', '.join(known)}"
 
 
 # ------------------------------------------------------------------------------ the first act
