@@ -14,6 +14,7 @@ import torch
 
 import workbench
 from workbench import DATA, METHODS, MODELS, RECIPES, Recipe, laws
+from workbench.__main__ import main
 from workbench.base import BadInput, Knob, Knobbed, Method, NoSuchName, Registry, knob, only_class
 from workbench.data import Data
 from workbench.evaluation import cost
@@ -653,6 +654,20 @@ def test_the_first_act_is_twelve_and_twelve():
     assert teacher(DATA["digits"]()).student == "mlp-256-256"
 
 
+@pytest.mark.slow
+def test_the_first_act_has_the_rates_that_validation_chooses(home, capsys):
+    asked = ["scratch", "kd:temperature=8,alpha=1", "kd:temperature=1,alpha=1"]
+    assert (
+        main(["compare", *asked, "--images", "50", "--splits", "1", "--seeds", "12", "--json"])
+        == 0
+    )
+    chosen = [arm["learning_rate"] for arm in json.loads(capsys.readouterr().out)["arms"]]
+    labels, hot = arms(RECIPES["first-act"].recipes)
+    same, cold = arms(RECIPES["first-act-cold"].recipes)
+    assert same == labels
+    assert [arm.learning_rate for arm in (labels, hot, cold)] == chosen
+
+
 def test_recipes_go_round_through_json():
     for recipe in some_recipes():
         text = json.dumps(recipe.to_json(), allow_nan=False)
@@ -663,7 +678,7 @@ def test_recipes_go_round_through_json():
 def test_names_are_stable_for_good():
     """A run is found by its name: if these change, every run of every user is lost."""
     assert Recipe().name == "cc3785a5ea57e75f"
-    assert digest(RECIPES["first-act"].recipes) == "8743eb2ae77f530b"
+    assert digest(RECIPES["first-act"].recipes) == "8c967d48523a6b2f"
     assert teacher(DATA["digits"]()).name == "a2bf63428da52c90"
 
 

@@ -16,7 +16,7 @@ from workbench.__main__ import main
 from workbench.base import BadInput
 from workbench.lessons import LESSONS, Reply, claim, current
 from workbench.lessons._build import execute, unclean
-from workbench.lessons._claim import stated
+from workbench.lessons._claim import prose, stated, unproved
 from workbench.lessons._exercise import CORRECT, NOT_YET, NOTHING
 
 EXERCISES = [(n, q) for n, lesson in LESSONS.items() for q in lesson.exercises]
@@ -34,12 +34,8 @@ def cells(number, kind=None):
     return [cell for cell in found if kind in (None, cell.cell_type)]
 
 
-def prose(number):
-    """What a learner reads: text cells, and the questions of guesses."""
-    asked = [
-        q for c in cells(number, "code") for q in re.findall(r'Guess\(\s*"([^"]+)"', c.source)
-    ]
-    return "\n".join([cell.source for cell in cells(number, "markdown")] + asked)
+def notebook(number):
+    return nbformat.read(LESSONS[number].notebook, as_version=4)
 
 
 # ------------------------------------------------------------------------------ what it is
@@ -50,7 +46,7 @@ def test_a_lesson_says_what_it_needs_to(number):
     lesson = LESSONS[number]
     assert lesson.number == number and len(lesson.words) == 5 and lesson.question.endswith("?")
     assert lesson.notebook.exists() and all(name in RECIPES for name in lesson.recipes)
-    text = prose(number)
+    text = prose(notebook(number))
     for said in (f"# {number} · {lesson.title}", lesson.question, lesson.sentence,
                  f"About {lesson.minutes} minutes"):  # fmt: skip
         assert said in text
@@ -80,6 +76,25 @@ def test_a_guess_comes_before_its_run(number):
             at.setdefault((what, verb), i)
     asked = [what for what, verb in at if not verb]
     assert asked and all(at[what, ""] < at[what, "reveal"] for what in asked)
+
+
+@every_lesson
+def test_what_a_guess_is_about_waits_for_it(number):
+    """Run all at once, no cell may answer a question that is still open; nor may its still."""
+    open_, gated = None, re.compile(r"\.reveal\(|after=|\bafter\": |await run")
+    for cell in cells(number, "code"):
+        if "claims" in cell.metadata.get("tags", []):
+            assert not cell.outputs, cell.id
+        if found := re.search(r"(\w+) = Guess\(", cell.source):
+            open_ = found[1]
+        elif gated.search(cell.source):
+            assert open_ in cell.source or "await run" in cell.source, cell.id
+        if re.search(r"\.reveal\(|\bafter\b", cell.source):
+            assert "answer" in cell.metadata.tags, cell.id
+        hidden = cell.metadata.get("jupyter", {}).get("outputs_hidden", False)
+        assert hidden == ("answer" in cell.metadata.get("tags", [])), cell.id
+    runs = [c.source for c in cells(number, "code") if "LiveRun(\n" in c.source]
+    assert all("after=" in source for source in runs)
 
 
 def test_the_list_and_the_key_have_every_lesson(capsys):
@@ -204,22 +219,26 @@ def test_a_claim_states_its_last_number():
 
 
 def test_a_false_claim_stops_the_notebook(capsys):
-    claim("it is 81.8 %", torch.tensor(81.77), 0.05)
-    assert capsys.readouterr().out == "✓ it is 81.8 %\n"
-    for value in (82.0, float("nan"), float("inf")):
+    claim("it is 81.8 %", torch.tensor(81.77))
+    claim("it is about 82 %", 80.6)
+    assert capsys.readouterr().out == "", "it would answer a guess that is still open"
+    for value in (81.86, 82.0, float("nan"), float("inf")):
         with pytest.raises(AssertionError, match="81.8"):
-            claim("it is 81.8 %", value, 0.05)
+            claim("it is 81.8 %", value)
+    for text, value in (("it is 82 %", 82.6), ("about 82 %", 83.6)):
+        with pytest.raises(AssertionError, match="82"):
+            claim(text, value)
 
 
 @every_lesson
 def test_every_measured_number_in_the_prose_is_claimed(number):
-    """Measured: with a decimal, a thousand's space or per cent; the rest counts or names."""
-    sources = "\n".join(cell.source for cell in cells(number, "code"))
-    claimed = {str(stated(text)) for text in re.findall(r'claim\("([^"]+)"', sources)}
-    found = set(re.findall(r"−?\d+\.\d+|\d+[ \u202f]\d{3}\b|\d+(?= %)", prose(number)))
-    measured = {str(stated(text)) for text in found} - {"100.0", "10.0"}  # whole, ε: asserted
-    assert measured and measured <= claimed, measured - claimed
-    assert "84.6 %" not in prose("01")
+    assert unproved(notebook(number)) == []
+
+
+def test_a_number_that_nobody_proved_is_named():
+    found = notebook("01")
+    found.cells[1].source += "\n\n12 of 345 students, 6 789 weights, 7 %, 8.5, T = 16, the 3."
+    assert unproved(found) == sorted(["12", "345", "6 789", "7", "8.5"])
 
 
 # -------------------------------------------------------------------------------- notebooks

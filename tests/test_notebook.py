@@ -82,7 +82,7 @@ def test_a_guess_stands_beside_the_truth():
     reveal = guess.reveal(82.0, "Labels only", role="labels")
     assert "still open" in reveal.chart.value and "82" not in reveal.chart.value
     guess.slider.value = 70
-    assert "You said 70" in guess.chart.value and guess.value is None
+    assert "Guess: 70" in guess.chart.value and guess.value is None
     guess.say.click()
     assert guess.value == 70 and guess.share == 0.7 and guess.slider.disabled
     for words in ("You said 70", "Labels only 82.0", "Why the gap?"):
@@ -97,6 +97,34 @@ def test_a_guess_may_be_skipped():
     guess.skip.click()
     assert guess.value is None and guess.share is None
     assert "It is 82.0" in reveal.chart.value and "You said" not in reveal.chart.value
+
+
+def test_what_comes_after_a_guess_waits_for_it():
+    guess, begun = Guess("How many?", 0, 100), []
+    slider = Slider(bars, "T", 1, 20, after=guess)
+    reveal = guess.reveal(82.0, also=bars(8))
+
+    def source():
+        begun.append(True)
+        yield from made()
+
+    run = LiveRun(source(), curve, name="a", seconds=0, after=guess)
+    time.sleep(0.2)
+    assert not begun and "still open" in run.status.value
+    assert len(slider.box.children) == 2
+    assert "still open" in slider.box.children[1].value and "T = 8.0" not in reveal.chart.value
+    guess.say.click()
+    assert len(asyncio.run(_await(run))) == 21 and begun
+    assert len(slider.box.children) == 3 and "T = 8.0" in reveal.chart.value
+    data, _ = reveal._repr_mimebundle_()
+    assert "82.0" in data["text/plain"] and "T = 8.0" in data["text/plain"]
+    assert LiveRun(made(), curve, name="a", seconds=0, after=Guess("?", 0, 1)).wait(), "no wait"
+
+
+def test_stop_before_the_guess_keeps_the_first_event():
+    run = LiveRun(made(), curve, name="a", seconds=30, after=Guess("?", 0, 1))
+    run.button.click()
+    assert len(asyncio.run(_await(run))) == 1 and "Stopped at step 0" in run.status.value
 
 
 def test_a_live_run_draws_and_ends():

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from workbench import METHODS
+from workbench import METHODS, RECIPES
 from workbench.__main__ import COMMANDS, main, methods_table, tree
 
 ROOT = Path(__file__).parent.parent
@@ -157,6 +157,12 @@ def test_each_figure_is_found_again_within_its_interval(i, home):
     )  # fmt: skip
     found = json.loads(done.stdout)
     judged = [None, *found["differences"]]
+    if i == 0:  # the lesson's run has the rates that are chosen here
+        rates = {METHODS[a["method"]](**a["knobs"]): a["learning_rate"] for a in found["arms"]}
+        used = {r.method: r.learning_rate for r in RECIPES["fifty-images"].recipes}
+        hot = METHODS["kd"](temperature=8, alpha=1)  # two rates nearly tie, as the text says
+        assert used.pop(hot) == rates[hot] or rates[hot] == 0.1
+        assert used == {method: rates[method] for method in used}
     for row, arm, difference in zip(table.values(), found["arms"], judged, strict=True):
         mean, std = numbers(row["accuracy %"])
         assert abs(100 * arm["accuracy"]["mean"] - mean) <= std

@@ -8,8 +8,10 @@ numbers, elements, then one picture each.
 """
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from html import unescape
 from typing import NamedTuple
 
 from workbench import words
@@ -232,6 +234,20 @@ def _svg(width: float, height: float, label: str, *content: str) -> str:
         "svg", *content, xmlns="http://www.w3.org/2000/svg", class_="chart", role="img",
         aria_label=label, width=width, height=height,
     )  # fmt: skip
+
+
+def below(top: str, bottom: str) -> str:
+    """Two pictures as one, the second under the first."""
+    sizes, labels, inside = [], [], []
+    for svg in (top, bottom):
+        start = svg.index(">") + 1
+        found = dict(re.findall(r'(width|height|aria-label)="([^"]*)"', svg[:start]))
+        sizes.append((float(found["width"]), float(found["height"])))
+        labels.append(unescape(found["aria-label"]))
+        inside.append(svg[start : -len("</svg>")])
+    (width, height), (wide, high) = sizes
+    moved = _el("g", inside[1], transform=f"translate(0,{height:g})")
+    return _svg(max(width, wide), height + high, " ".join(labels), inside[0], moved)
 
 
 def _path(points: Iterable[tuple[float, float]]) -> str:
@@ -962,6 +978,7 @@ def guess(
     name: str = words.IT_IS,
     role: str = "kd",
     digits: int = 1,
+    yours: str = words.YOU_SAID,
 ) -> str:
     """Your guess, the diamond, and the truth on one axis, the same before and after the run."""
     above = 40.0 if title else 0.0
@@ -991,7 +1008,7 @@ def guess(
         out.append(_line(x(you), y, x(truth), y, "", **gap))
     for value, role_, word, base, places in (
         (truth, role, name, 22.0 + above, digits),
-        (you, "you", words.YOU_SAID, above + (44.0 if both else 22.0), 0),
+        (you, "you", yours, above + (44.0 if both else 22.0), 0),
     ):
         if not is_number(value):
             continue

@@ -20,7 +20,7 @@ from typing import Any, cast
 
 from torch import Tensor
 
-from workbench import charts, plots
+from workbench import charts, plots, words
 from workbench.base import BadInput
 from workbench.events import Event
 from workbench.functional import soft_log_probs
@@ -133,6 +133,12 @@ def _html(content: str, name: str) -> Any:
     return made
 
 
+_OPEN = (
+    '<p class="note" role="status">Your guess above is still open. Move its slider and press '
+    "<b>That is my guess</b>, or skip it. Then this appears.</p>"
+)
+
+
 class _Shown:
     """Something live in a cell: a box of widgets, and the still of its picture."""
 
@@ -142,12 +148,21 @@ class _Shown:
     def _repr_mimebundle_(self, **_: Any) -> Bundle:
         return bundle(self.svg, widget=self.box)
 
-    def _boxed(self, *rows: Any) -> Any:
-        return _widgets().VBox([_widgets().HTML(style()), *rows])
+    def _boxed(self, *rows: Any, after: Guess | None = None) -> Any:
+        """The rows, or a note in their place until a guess is made or skipped."""
+        look, box = _widgets().HTML(style()), _widgets().VBox()
+        box.children = [look, *rows]
+        if after is not None and not after.closed:
+            box.children = [look, _html(_OPEN, "wb-open")]
+            after.then(lambda: setattr(box, "children", [look, *rows]))
+        return box
 
 
 class Slider(_Shown):
-    """A slider that redraws a picture: `Slider(draw, "T", 1, 20)` with draw(value) an SVG."""
+    """A slider that redraws a picture: `Slider(draw, "T", 1, 20)` with draw(value) an SVG.
+
+    With `after` it appears once that guess is made or skipped.
+    """
 
     def __init__(
         self,
@@ -160,6 +175,7 @@ class Slider(_Shown):
         log: bool = False,
         whole: bool = False,
         aside: str = "",
+        after: Guess | None = None,
     ) -> None:
         if not low < high or (log and low <= 0):
             raise BadInput(f"Slider({name!r}, {low}, {high}): expected low < high, above 0 if log")
@@ -185,7 +201,8 @@ class Slider(_Shown):
         # what stands aside is a widget of its own: it need not travel with every move
         beside = [_html(aside, "wb-aside")] if aside else []
         board = make.HBox([*beside, self.chart]).add_class("wb-board")
-        self.box = self._boxed(make.HBox([self.slider]).add_class("wb-bar"), board)
+        bar = make.HBox([self.slider]).add_class("wb-bar")
+        self.box = self._boxed(bar, board, after=after)
 
     @property
     def value(self) -> float:
@@ -204,7 +221,9 @@ class Slider(_Shown):
 class Guess(_Shown):
     """A prediction before a run: a slider, or *Skip the guess*; then `reveal` beside the truth.
 
-    `value` is the guess, or None while it is open and after a skip.
+    `value` is the guess, or None while it is open and after a skip. What a guess is about waits
+    for it, also when all cells are run at once: `reveal(…)`, `Slider(…, after=guess)` and
+    `LiveRun(…, after=guess)`.
     """
 
     def __init__(
@@ -215,7 +234,7 @@ class Guess(_Shown):
         self.question, self.low, self.high, self.unit = question, low, high, unit
         self.value: float | None = None
         self.closed = False
-        self._waiting: list[Reveal] = []
+        self._waiting: list[Callable[[], None]] = []
         make = _widgets()
         middle = (low + high) / 2 if start is None else start
         self.slider = make.FloatSlider(
@@ -241,8 +260,9 @@ class Guess(_Shown):
 
     def _axis(self, you: float | None) -> str:
         return charts.guess(
-            self.low, self.high, width=WIDTH, title=self.question, unit=self.unit, you=you
-        )
+            self.low, self.high, width=WIDTH, title=self.question, unit=self.unit, you=you,
+            yours=words.YOU_SAID if self.closed else words.GUESS_SO_FAR,
+        )  # fmt: skip
 
     def _moved(self, change: Any) -> None:
         self.chart.value = framed(self._axis(float(change["new"])))
@@ -250,37 +270,43 @@ class Guess(_Shown):
     def close(self, value: float | None) -> None:
         """Make the guess, or skip it with None: whatever waits for it is shown."""
         self.value, self.closed = value, True
+        self.chart.value = framed(self._axis(value))
         self.slider.disabled = self.say.disabled = self.skip.disabled = True
         said = "Skipped." if value is None else "Noted. Run the next cell."
         self.ask.value = framed(f'<p class="note" role="status">{said}</p>')
-        for one in self._waiting:
-            one.open()
+        for show in self._waiting:
+            show()
+
+    def then(self, show: Callable[[], None]) -> None:
+        """Call this once there is a guess or a skip; at once if there is."""
+        if self.closed:
+            show()
+        else:
+            self._waiting.append(show)
 
     def reveal(
-        self, truth: float, name: str = "It is", role: str = "kd", digits: int = 1
+        self, truth: float, name: str = "It is", role: str = "kd", digits: int = 1, also: str = ""
     ) -> Reveal:
-        """The truth beside the guess on the same axis, as soon as there is a guess or a skip."""
-        made = Reveal(self, truth, name, role, digits)
-        self._waiting.append(made)
-        return made
+        """The truth beside the guess on the same axis, as soon as there is a guess or a skip.
+
+        `also` is a picture that would give it away, shown under it.
+        """
+        return Reveal(self, truth, name, role, digits, also)
 
 
 class Reveal(_Shown):
     """The answer to a guess; closed until the guess is made."""
 
-    def __init__(self, guess: Guess, truth: float, name: str, role: str, digits: int) -> None:
-        self.guess, self.truth, self.name, self.role, self.digits = (
-            guess, float(truth), name, role, digits,
+    def __init__(
+        self, guess: Guess, truth: float, name: str, role: str, digits: int, also: str
+    ) -> None:
+        self.guess, self.truth, self.name, self.role, self.digits, self.also = (
+            guess, float(truth), name, role, digits, also,
         )  # fmt: skip
         self.svg = self._axis()
-        self.chart = _html(
-            '<p class="note" role="status">Your guess is still open. Move the slider above and '
-            "press <b>That is my guess</b>, or skip it. Then the answer appears here.</p>",
-            "wb-reveal",
-        )
+        self.chart = _html(_OPEN, "wb-reveal")
         self.box = self._boxed(self.chart)
-        if guess.closed:
-            self.open()
+        guess.then(self.open)
 
     def _axis(self) -> str:
         return charts.guess(
@@ -294,7 +320,12 @@ class Reveal(_Shown):
         self.svg, you = self._axis(), self.guess.value
         far = you is not None and abs(you - self.truth) > 0.05 * (self.guess.high - self.guess.low)
         why = '<p class="note">Why the gap? Say it in one sentence before you read on.</p>'
-        self.chart.value = framed(self.svg + (why if far else ""))
+        self.chart.value = framed(self.svg + (why if far else "") + self.also)
+
+    def _repr_mimebundle_(self, **_: Any) -> Bundle:
+        return bundle(
+            charts.below(self.svg, self.also) if self.also else self.svg, widget=self.box
+        )
 
 
 # ----------------------------------------------------------------------------- live run
@@ -307,7 +338,8 @@ class LiveRun(_Shown):
 
     It runs in a thread, so its cell returns at once; a later cell says `events = await run`,
     which leaves the kernel free to hear the Stop button. Interrupting the kernel stops it too.
-    Starting a run under the name of one that still runs ends the old one first.
+    Starting a run under the name of one that still runs ends the old one first. With `after` it
+    waits for that guess. A run that is stopped keeps at least its first event.
     """
 
     def __init__(
@@ -317,11 +349,12 @@ class LiveRun(_Shown):
         *,
         name: str,
         seconds: float | None = None,
+        after: Guess | None = None,
     ) -> None:
         if name in _running:
             _running[name].stop()
         _running[name] = self
-        self.source, self.draw, self.name = source, draw, name
+        self.source, self.draw, self.name, self.after = source, draw, name, after
         self.events: list[Event] = []
         self.error: Exception | None = None
         paced = PACE if seconds is None else seconds
@@ -345,13 +378,19 @@ class LiveRun(_Shown):
 
     def stop(self) -> None:
         """End the training before its next step; what there is stays."""
+        if not self._done.is_set():
+            self._say("Stopping.")
         self._halt.set()
         halt = getattr(self.source, "halt", None)
-        if halt is not None:
+        if halt is not None and self.events:
             halt()
 
     def wait(self) -> list[Event]:
-        """What happened, once it is over; `await run` is better, since Stop can be heard."""
+        """What happened, once it is over; `await run` is better, since Stop can be heard.
+
+        It waits for no guess, because nobody could make one meanwhile.
+        """
+        self.after = None
         try:
             while not self._done.wait(0.05):
                 pass
@@ -380,9 +419,10 @@ class LiveRun(_Shown):
         return list(self.events)
 
     def _work(self) -> None:
-        events = iter(self.source)
-        begun = time.monotonic()
         try:
+            self._wait_for_guess()
+            events = iter(self.source)
+            begun = time.monotonic()
             for event in events:
                 self.events.append(event)
                 self._show(event)
@@ -397,6 +437,16 @@ class LiveRun(_Shown):
             self.error = error
         finally:
             self._finish()
+
+    def _wait_for_guess(self) -> None:
+        if self._open() and not fast():
+            self._say("Your guess above is still open. Make it or skip it, and they begin.")
+            while self._open() and not self._halt.wait(0.05):
+                pass
+
+    def _open(self) -> bool:
+        guess = self.after
+        return guess is not None and not guess.closed
 
     def _show(self, event: Event) -> None:
         if fast() or time.monotonic() - self._drawn < EVERY:

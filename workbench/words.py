@@ -465,6 +465,7 @@ def pinned_note(counts: Sequence[int]) -> str:
 # ------------------------------------------------------------------------------- the pictures
 
 RIGHT_ON_TEST, YOU_SAID, IT_IS = "Right on the test images", "You said", "It is"
+GUESS_SO_FAR = "Guess:"
 STEP_COLUMN, MODEL_COLUMN, DIGIT_COLUMN = "Step", "Model", "Digit"
 DATA_TABLE = "Data table"
 NO_ANSWER = "no answer yet"

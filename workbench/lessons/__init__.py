@@ -11,7 +11,7 @@ from types import ModuleType
 
 from workbench.base import Registry
 from workbench.lessons._build import build, current
-from workbench.lessons._claim import Claim, claim
+from workbench.lessons._claim import claim
 from workbench.lessons._exercise import Exercise, Reply, Wrong
 from workbench.lessons._lesson import Lesson
 
@@ -23,4 +23,4 @@ def _lesson(module: ModuleType) -> Mapping[str, Lesson]:
 
 LESSONS: Registry[Lesson] = Registry("lesson", __name__, _lesson)
 
-__all__ = ["LESSONS", "Claim", "Exercise", "Lesson", "Reply", "Wrong", "build", "claim", "current"]
+__all__ = ["LESSONS", "Exercise", "Lesson", "Reply", "Wrong", "build", "claim", "current"]

@@ -4,41 +4,69 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from typing import Any
 
 from workbench.base import BadInput
 
-_NUMBER = re.compile(r"[−-]?\d+(?:[ \u202f]\d{3})*(?:\.\d+)?")
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A sentence whose number was found again."""
-
-    text: str
-
-    def __repr__(self) -> str:
-        return f"✓ {self.text}"
+_NUMBER = re.compile(r"[−-]?\d+(?:[ \u202f]\d{3}\b)*(?:\.\d+)?")
+#: What a text counts or names without claiming it: headings, steps of a list, other lessons, the
+#: minutes that it takes, temperatures, formulas, code, a hundred per cent as the whole.
+_NAMES = re.compile(
+    r"^#+ \d+|^\d+\. |[Ll]esson \d\d|About \d+ minutes|\bT = \d+|\d+ × \d+|\b100 %"
+    r"|\$[^$]*\$|`[^`]*`|<[^>]+>",
+    re.M,
+)
 
 
 def stated(text: str) -> float:
-    """The number that a claim states, its last: 'at T = 8: 44.3 %', '−24.1', '85 002'."""
-    found = _NUMBER.findall(text)
+    """The number that a claim states, its last: 'at T = 8: 44.3 %', '−24', '85 002'."""
+    return _value(_last(text))
+
+
+def _last(text: str) -> str:
+    found: list[str] = _NUMBER.findall(text)
     if not found:
         raise BadInput(f"claim({text!r}): expected a number in the text, found none")
-    return float(re.sub(r"[ \u202f]", "", found[-1]).replace("−", "-"))
+    return found[-1]
 
 
-def claim(text: str, value: float, tolerance: float = 0.0) -> None:
-    """Print that the text's last number is true of `value`, or raise: a lesson must not misstate.
+def _value(number: str) -> float:
+    return float(re.sub(r"[ \u202f]", "", number).replace("−", "-"))
 
-    Trained numbers differ a little between processors, so they get a tolerance; counts get none.
-    What is printed does not depend on such differences.
+
+def claim(text: str, value: float) -> None:
+    """Raise unless the text's last number is true of `value`, to the last digit it shows.
+
+    Numbers that are trained anew differ a little between processors: of these the text says
+    "about", which allows one more in the last digit.
     """
-    number = stated(text)
+    number = _last(text)
+    digits = len(number.partition(".")[2])
+    tolerance = (1.5 if "about" in text.lower() else 0.5) * 10**-digits
     value = float(value)
-    if not math.isfinite(value) or abs(value - number) > tolerance + 1e-9:
+    if not math.isfinite(value) or abs(value - _value(number)) > tolerance + 1e-9:
         raise AssertionError(
             f"the text says {text!r}, but here it is {value:.6g} (tolerance {tolerance:g})"
         )
-    print(Claim(text))
+
+
+def prose(notebook: Any) -> str:
+    """What a learner reads: text cells, and the questions of guesses."""
+    asked = [
+        question
+        for cell in notebook.cells
+        if cell.cell_type == "code"
+        for question in re.findall(r'Guess\(\s*"([^"]+)"', cell.source)
+    ]
+    texts = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
+    return "\n".join([*texts, *asked])
+
+
+def unproved(notebook: Any) -> list[str]:
+    """The numbers of the prose that no `claim` of the notebook states; digits name classes."""
+    sources = "\n".join(c.source for c in notebook.cells if c.cell_type == "code")
+    claimed = {stated(text) for text in re.findall(r'claim\("([^"]+)"', sources)}
+    text = _NAMES.sub(" ", prose(notebook))
+    measured = {n for n in _NUMBER.findall(text) if "." in n or abs(_value(n)) >= 10}
+    measured |= set(re.findall(r"(?<![\d.])\d(?= %)", text))
+    return sorted(n for n in measured if _value(n) not in claimed)

@@ -11,7 +11,7 @@ _ARMS: tuple[tuple[str, dict[str, Any], float], ...] = (
     ("scratch", {}, 3e-3),
     ("label-smoothing", {}, 3e-3),
     ("kd", {"temperature": 1, "alpha": 1}, 3e-2),
-    ("kd", {"temperature": 8, "alpha": 1}, 1e-1),
+    ("kd", {"temperature": 8, "alpha": 1}, 1e-2),
 )
 
 

@@ -79,7 +79,7 @@ border-top:1px solid var(--line);margin:0!important}
 .block .min_value,.block .max_value{display:none}
 button.lg{min-height:44px}
 #top{position:absolute;inset:0 0 auto;height:56px;z-index:2;pointer-events:none}
-#top>*{pointer-events:auto}
+#top :is(a,button){pointer-events:auto}
 .tab-wrapper{height:56px!important;padding:0 100px 0 236px!important;margin-bottom:8px;
 border-bottom:1px solid var(--line)}
 .tab-container{height:56px!important}.tab-container:after{display:none}
