@@ -247,7 +247,8 @@ def test_a_lesson_is_whole_before_anything_runs(opened, keep, number, theme, wid
     folded = page.locator(".jp-Placeholder")
     expect(folded.nth(4)).to_be_attached()
     said = page.locator("body").text_content()
-    assert "model not found" not in said
+    assert "model not found" not in said and "Folded until you run this cell" in said
+    assert "Distilled 9" not in said and "The other digits get 44" not in said
     stills.first.scroll_into_view_if_needed()
     keep(page, f"lesson-{number}-arrival-{width}-{theme}", False)
     folded.first.scroll_into_view_if_needed()

@@ -19,6 +19,8 @@ from workbench.base import Trouble
 from workbench.lessons._claim import unproved
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
+#: Stands before an answer as long as its cell was not run.
+FOLDED = "Folded until you run this cell: it answers the guess above."
 #: Seconds that one cell may take.
 PATIENCE = 120
 _KERNEL = {
@@ -92,6 +94,8 @@ def execute(notebook: Any, path: Path) -> Any:
 
 def clean(notebook: Any) -> Any:
     """The notebook without what differs between machines or needs a kernel."""
+    import nbformat
+
     found = copy.deepcopy(notebook)
     found.metadata = type(found.metadata)(copy.deepcopy(_KERNEL))
     count = 0
@@ -99,8 +103,9 @@ def clean(notebook: Any) -> Any:
         kept = {k: v for k, v in cell.metadata.items() if k in ("tags", "jupyter")}
         cell.metadata = type(cell.metadata)(kept)
         if "answer" in kept.get("tags", []):
-            # folded until it is run: its still would answer the guess above
+            # its still would answer the guess above; what is folded shows its first words
             cell.metadata["jupyter"] = {"outputs_hidden": True}
+            cell.outputs.insert(0, nbformat.v4.new_output("display_data", {"text/plain": FOLDED}))
         if cell.cell_type != "code":
             continue
         count += 1
