@@ -94,7 +94,10 @@ def test_the_two_acts_share_their_first_students():
 def test_a_second_click_starts_nothing(token, pool):
     _act.begin(token, "warm", 0.86)
     first = now(token)
-    _act.begin(token, "warm", 0.6)
+    _act.begin(token, "warm", 0.86)
+    for stage, guess in (("warm", 0.6), ("cold", None)):  # from a page that shows something else
+        with pytest.raises(BadInput, match="learn already"):
+            _act.begin(token, stage, guess)
     assert now(token) == first and first.guess == 0.86 and len(pool.asked) == 1
 
 
@@ -208,7 +211,7 @@ def test_an_act_that_is_none_begins_anew(kept):
     ],
 )
 def test_an_address_is_clamped_or_left_out(query, found, notes):
-    values, said = _act.from_address(query)
+    values, said = _act.from_address([*query.items()])
     assert values == found and len(said) == len(notes)
     assert all(note in sentence for note, sentence in zip(notes, said, strict=True))
 

@@ -21,7 +21,7 @@ FILES = [PACKAGE / "charts.py", *sorted((PACKAGE / "ui").glob("*.py"))]
 #: Attributes that are read, or read aloud; all others are for machines.
 READ = r"(?:aria-\w+text|aria-label|title|alt|placeholder|data-(?:name|done|dark|light))"
 #: CSS, JavaScript and Python in strings.
-CODE = re.compile(r"[\w-]+:[^;{}]+;|=>|^import \w+;")
+CODE = re.compile(r"[\w-]+:[^;{}]+;|=>|^import \w+;|^window\.")
 LETTERS = re.compile("[A-Za-z]{2,}")
 #: A capital, or a word beside another or beside a value.
 PROSE = re.compile(

@@ -1175,7 +1175,8 @@ def guess_axis(
     for role, text_, value in levels:
         at, stroke = y(value), 2 if role == "teacher" else 2.5
         line = {"stroke": "var(--c)", "stroke_width": stroke, "stroke_dasharray": DASH[role]}
-        end = _el("svg", _mark(role, -14, at), x="100%", overflow="visible")
+        # beside the place of the visitor's mark, which would hide it
+        end = _el("svg", _mark(role, -40, at), x="100%", overflow="visible")
         name = _text(46, at + 17, text_, "name halo")
         drawn = _el("line", x1=42, x2="100%", y1=at, y2=at, **line)
         out.append(_el("g", drawn, end, name, class_=role))

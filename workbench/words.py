@@ -661,8 +661,7 @@ LEFT_OUT = "The address has {}={}, which is not known here; it was left out."
 ACT_LOOK = "This teacher looks certain. Is it?"
 ACT_WATCH = "Twelve of each learn. Who gets further?"
 ACT_COLD = "The same again, at T\u00a0=\u00a01."
-ACT_STOPPED = "Stopped half way."
-ONE_IMAGE, ANOTHER_IMAGE = "One image", "Another image"
+ONE_IMAGE, ANOTHER_IMAGE, IMAGE_NUMBER = "One image", "Another image", "Image"
 OF_TEST = " of test images"
 SAYS, SAYS_TABLE = "What the teacher says", "What the teacher says about this image"
 TEMPERATURE, AS_TRAINED, NEARLY_EVEN = "Temperature", "as trained", "nearly even"
@@ -674,6 +673,10 @@ GUESS_NOTE = (
     "Student B learns the same 50 from bars like these, at T\u00a0=\u00a08."
 )
 GUESS_FIRST = "Drag the yellow mark to your guess first, or skip it."
+GUESS_COLD = "Your guess for B at T\u00a0=\u00a01"
+GUESS_COLD_SLIDER = "Your guess for student B at temperature 1, per cent right"
+GUESS_COLD_FIRST = "Move the slider to your guess first, or skip it."
+UNDER_WAY = "These students learn already, with another guess. Stop them first to change yours."
 GUESS_AGAIN = "Your guess goes from 50 to 100 %; {} does not fit. The mark stays where it was."
 TRAIN_BOTH, SKIP = "Train 12 of each", "Skip the guess"
 NOW_COLD, TO_TRAIN, START_OVER = (
@@ -761,6 +764,11 @@ def a_gets(accuracy: float) -> str:
 def right_on(accuracy: float) -> str:
     """How good the teacher is."""
     return f"right on {percent(accuracy)}"
+
+
+def act_stopped(step: int, steps: int) -> str:
+    """The headline of what was stopped."""
+    return f"Stopped at step {step} of {steps}." if step else "Stopped before it began."
 
 
 def step_of(step: int) -> str:

@@ -108,7 +108,13 @@ def test_the_walk(land, keep, width, theme):
     expect(page.locator("#start-card")).to_contain_text(re.compile(r"You said 86\s%, it is"))
     usable(page)
     keep(page, f"{name}-3-verdict")
-    page.click("[data-do=cold]")
+    page.click("[data-marked]")
+    expect(page.locator(".ask-cold .hint")).to_contain_text("guess first, or skip")
+    page.keyboard.press("PageDown")
+    expect(page.locator(".ask-cold output")).to_have_text(re.compile(r"8\d\s%"))
+    guessed = page.locator("[data-mark]").input_value()
+    keep(page, f"{name}-3-guess")
+    page.click("[data-marked]")
     steps(page, 4)
     page.wait_for_function("+document.querySelector('#race').dataset.n < 50")
     expect(page.locator("#race")).to_have_attribute("data-state", "finished", timeout=15_000)
@@ -116,10 +122,12 @@ def test_the_walk(land, keep, width, theme):
     expect(page.locator("#start-race .say")).to_contain_text(
         "at T = 8 it was".replace(" = ", "\u00a0=\u00a0")
     )
+    expect(page.locator("#start-card")).to_contain_text(re.compile(rf"You said {guessed}\s%, it"))
     usable(page)
     keep(page, f"{name}-4-cold")
     page.click("[data-do=train]")
     expect(page.get_by_role("tab", selected=True)).to_have_text("Train")
+    assert page.url.endswith("?tab=train")
     expect(page.locator("#f-kd-temperature")).to_have_value("1")
     expect(page.locator("#f-images")).to_have_value("50")
     expect(page.locator("#pins tbody tr")).to_have_count(3)
@@ -250,7 +258,7 @@ def test_stop_at_once_and_on(land):
     train(page)
     page.locator("[data-do=stop]").click()
     expect(page.locator("#start-card .status")).to_contain_text("Stopped")
-    expect(headline(page)).to_have_text(words.ACT_STOPPED)
+    expect(headline(page)).to_have_text(re.compile("^Stopped (at step|before)"))
     page.wait_for_timeout(300)  # the parts of a page are drawn one after the other
     kept = page.get_attribute("#race", "data-n")
     page.wait_for_timeout(700)
@@ -266,7 +274,68 @@ def test_a_double_click_on_stop_stops(land):
     expect(page.locator("#start-card .status")).to_contain_text("Stopped")
     page.wait_for_timeout(1500)
     expect(page.locator("#start-card .status")).to_contain_text("Stopped")
-    expect(headline(page)).to_have_text(words.ACT_STOPPED)
+    expect(headline(page)).to_have_text(re.compile("^Stopped (at step|before)"))
+
+
+def test_a_press_survives_the_next_picture(land):
+    """The card is drawn ten times a second; a slow finger is still heard."""
+    page = land()
+    train(page)
+    box = page.locator("[data-do=stop]").bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    page.wait_for_timeout(350)
+    page.mouse.up()
+    expect(page.locator("#start-card .status")).to_contain_text("Stopped")
+    expect(page.locator("[data-do=train]")).to_be_visible()
+
+
+def test_the_mouse_turns_the_pages_and_back_goes_back(land):
+    for width in (1280, 700, 390):
+        page = land(width)
+        page.get_by_role("tab", name="Train").click()
+        expect(page.locator("#curves svg.chart")).to_be_visible()
+        assert page.url.endswith("?tab=train")
+        page.get_by_role("tab", name="Start").click()
+        expect(page.locator(".soft-bars")).to_be_visible()
+        page.go_back()
+        expect(page.get_by_role("tab", selected=True)).to_have_text("Train")
+        page.go_back()
+        expect(page.get_by_role("tab", selected=True)).to_have_text("Start")
+        page.go_forward()
+        page.reload()
+        expect(page.get_by_role("tab", selected=True)).to_have_text("Train")
+
+
+def test_a_reload_keeps_temperature_image_and_mark(land):
+    page = land()
+    page.locator("#start-T").focus()
+    for _ in range(30):
+        page.keyboard.press("ArrowRight")
+    expect(page.locator("[data-now]")).to_have_text("T\u00a0=\u00a08")
+    page.click("[data-next]")
+    label = page.locator("[data-its-label]").inner_text()
+    guess(page, 77)
+    page.reload()
+    expect(page.locator("[data-now]")).to_have_text("T\u00a0=\u00a08")
+    expect(page.locator("[data-its-label]")).to_have_text(label)
+    expect(page.locator("[data-said]")).to_have_text(re.compile(r"B: 77\s%\?"))
+
+
+def test_another_tab_catches_up_and_cannot_end_what_it_does_not_show(land, visit):
+    page = land()
+    other = visit.open(page.context, tab="start")
+    train(page, 70)
+    page.wait_for_function("+document.querySelector('#race')?.dataset.n > 1")
+    train(other, 80)
+    expect(other.locator("#start .status.failed")).to_contain_text("with another guess")
+    steps(other, 3)
+    expect(other.locator("#start-card")).to_contain_text(re.compile(r"You said 70\s%"))
+    late = visit.open(page.context, tab="start")
+    page.locator("#start-foot [data-do=again]").click()
+    steps(page, 1)
+    late.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    steps(late, 1)
 
 
 def test_a_closed_lid_and_back(land):
@@ -282,7 +351,8 @@ def test_a_closed_lid_and_back(land):
 @pytest.mark.parametrize(
     ("query", "said"),
     [("&T=nan", "T=nan"), ("&T=1e9", "was set to 16"), ("&x=%3Cimg%20src=x%3E", "x=<img src=x>"),
-     ("&tab=nowhere", "tab=nowhere")],
+     ("&tab=nowhere", "tab=nowhere"), ("&T=8&T=2", "Temperature stands twice"),
+     ("&image=9", "Image goes from 1 to 5")],
 )  # fmt: skip
 def test_a_bad_address_is_one_sentence(land, query, said):
     page = land(query=query)

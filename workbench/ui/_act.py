@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -139,6 +139,12 @@ class Act:
     guess: float | None = None
     warm: Showing | None = None
     cold: Showing | None = None
+    cold_guess: float | None = None
+
+    @property
+    def mark(self) -> float | None:
+        """The visitor's guess for the stage."""
+        return self.cold_guess if self.stage == "cold" else self.guess
 
     @property
     def showing(self) -> Showing | None:
@@ -151,14 +157,17 @@ def read(one: Visitor) -> Act:
     found = one.act
     try:
         shown = {k: Showing(**found[k]) for k in RECIPE if found.get(k) is not None}
-        made = Act(found.get("stage", "look"), found.get("guess"), **shown)
+        kept = {k: guessed(found.get(k)) for k in ("guess", "cold_guess")}
+        made = replace(
+            Act(found.get("stage", "look"), kept["guess"], **shown), cold_guess=kept["cold_guess"]
+        )
         if made.stage not in ("look", *RECIPE) or (made.stage != "look" and not made.showing):
             return Act()
         for each in shown.values():
             if each.run and not Entry.known(each.run):
                 return Act()
             float(each.since), int(each.stopped)
-        return replace(made, guess=None if made.guess is None else guessed(made.guess))
+        return made
     except (TypeError, ValueError, AttributeError):
         return Act()
 
@@ -326,8 +335,10 @@ def _in_turn(do: Callable[Concatenate[str, P], None]) -> Callable[Concatenate[st
 def begin(token: str, stage: str, guess: float | None = None) -> None:
     """Let the students of a stage learn; a second click while they do changes nothing."""
     act = read(visitor(token))
-    seen = view(act, stage)
-    if act.stage == stage and seen is not None and not seen.over:
+    seen = view(act)
+    if seen is not None and not seen.over:
+        if act.stage != stage or (guess is not None and guess != act.mark):
+            raise BadInput(words.UNDER_WAY)  # from a page that does not show it yet
         return
     who = _desk.follower(visitor(token).key)
     try:
@@ -338,7 +349,7 @@ def begin(token: str, stage: str, guess: float | None = None) -> None:
     if stage == "warm":
         write(token, Act("warm", guess, showing, None))
     else:
-        write(token, replace(act, stage="cold", cold=showing))
+        write(token, replace(act, stage="cold", cold=showing, cold_guess=guess))
 
 
 @_in_turn
@@ -431,14 +442,19 @@ def hand_over(token: str) -> None:
         one.handed = True
 
 
-def from_address(query: Mapping[str, str]) -> tuple[dict[str, float], list[str]]:
+def from_address(query: Sequence[tuple[str, str]]) -> tuple[dict[str, float], list[str]]:
     """Temperature and image in an address, and a sentence for each value that was changed."""
     found: dict[str, float] = {}
     notes: list[str] = []
     bounds = {"T": (1.0, 16.0), "image": (1.0, float(len(EXAMPLES)))}
-    for key, text in list(query.items())[:60]:
+    names = {"T": words.TEMPERATURE, "image": words.IMAGE_NUMBER}
+    given = [key for key, _ in query[:60]]
+    for key, text in dict(query[:60]).items():
         text = str(text)[:80]
         if key.startswith("__") or (key == "tab" and text == "start"):
+            continue
+        if given.count(key) > 1 and key in bounds:
+            notes.append(words.kept(words.TWICE.format(names[key]), 1))
             continue
         try:
             value = float(text)
@@ -451,7 +467,6 @@ def from_address(query: Mapping[str, str]) -> tuple[dict[str, float], list[str]]
         inside = min(max(value, low), high)
         found[key] = round(inside) if key == "image" else inside
         if inside != value:
-            name = words.TEMPERATURE if key == "T" else words.ONE_IMAGE
             limits = words.number(low), words.number(high)
-            notes.append(words.MOVED.format(name, *limits, text, words.number(found[key])))
+            notes.append(words.MOVED.format(names[key], *limits, text, words.number(found[key])))
     return found, notes

@@ -229,7 +229,9 @@ def from_address(query: Sequence[tuple[str, str]]) -> tuple[dict[str, Any] | Non
         notes.append(words.other_method(method, METHODS["kd"].title))
         method = ["kd"]
     values, own = defaults(method[0]), METHODS[method[0]].knobs()
-    for name, texts in given.items():
+    symbols = {knob.symbol: name for name, knob in own.items()}
+    for key, texts in given.items():
+        name = symbols.get(key, key)  # T is what the page Start calls it
         knob = own.get(name) or common().get(name)
         if knob is None:
             elsewhere = any(name in other.knobs() for other in METHODS.values())

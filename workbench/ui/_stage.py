@@ -139,9 +139,9 @@ def head(act: Act, seen: View | None, message: str = "") -> str:
     step, text = 1, words.ACT_LOOK
     if seen is not None:
         judged = seen.verdict
-        step = 4 if act.stage == "cold" else 3 if seen.over else 2
+        step = 4 if act.stage == "cold" else 3 if judged is not None else 2
         if seen.state in ("stopped", "failed"):
-            text = words.ACT_STOPPED
+            text = words.act_stopped(seen.step, seen.steps)
         elif judged is None:
             text = words.ACT_COLD if act.stage == "cold" else words.ACT_WATCH
         elif act.stage == "cold":
@@ -182,7 +182,7 @@ def race(act: Act, seen: View | None, width: int) -> str:
         teacher=known.accuracy if known else None,
         last_step=seen.steps,
         title=words.AXIS,
-        you=act.guess,
+        you=act.mark,
         note=note,
     )
     about = words.LEARN_NOTE if len(series) < 3 else words.BANDS_NOTE
@@ -254,6 +254,7 @@ def card(act: Act, seen: View | None, width: int) -> str:
         buttons = [("again", words.TRAIN_AGAIN, "plain")]
         if seen.state == "stopped":
             buttons.insert(0, ("go", words.GO_ON, ""))
+        buttons.append(("train", words.TO_TRAIN, "link"))
     heard = ' role="status"' if seen.over else ""  # not ten times a second
     return (
         f'<div class="card"><p class="status"{heard} data-state="{seen.state}">{dot}'
@@ -271,12 +272,12 @@ def _buttons(buttons: list[tuple[str, str, str]]) -> str:
 
 
 def _yours(act: Act, result: float | None) -> str:
-    if act.guess is None:
+    if act.mark is None:
         return ""
     if result is None:
-        said = words.YOUR_GUESS.format(words.percent(act.guess, 0))
+        said = words.YOUR_GUESS.format(words.percent(act.mark, 0))
     else:
-        said = words.missed(act.guess, result)
+        said = words.missed(act.mark, result)
     return f'<h2 class="part yours">{charts.marker("you", 16)}<span>{escape(said)}</span></h2>'
 
 
@@ -301,18 +302,34 @@ def _judged(act: Act, seen: View, judged: Verdict, width: int) -> str:
     sure = _act.sure()
     if act.stage == "warm":
         ask, answer = words.why(act.guess, result, judged), words.because(judged)
-        buttons = [("cold", words.NOW_COLD, ""), ("train", words.TO_TRAIN, "link")]
+        buttons = [("train", words.TO_TRAIN, "link")]
     else:
         ask = words.cold_ask(judged)
         answer = words.cold_why(sure) if sure is not None else ""
         buttons = [("train", words.TO_TRAIN, ""), ("again", words.START_OVER, "link")]
     asked = f'<p class="say">{escape(ask)}</p>'
-    yours = _yours(act, result) if act.stage == "warm" else ""
     out.append(
-        f'<div class="why">{yours}{asked}<p class="aside">{escape(answer)}</p></div>'
-        f"{_buttons(buttons)}"
+        f'<div class="why">{_yours(act, result)}{asked}<p class="aside">{escape(answer)}</p></div>'
+        f"{_ask_cold(result) if act.stage == 'warm' else ''}{_buttons(buttons)}"
     )
     return "".join(out)
+
+
+def _ask_cold(result: float) -> str:
+    """The guess before T = 1: a slider that begins where B is at T = 8."""
+    at = max(50, min(100, round(100 * result)))
+    slider = (
+        f'<input type="range" min="50" max="100" step="1" value="{at}" data-mark '
+        f'style="--range_progress:{2 * (at - 50)}%" aria-label="{words.GUESS_COLD_SLIDER}" '
+        f'data-first="{words.GUESS_COLD_FIRST}">'
+    )
+    return (
+        f'<div class="ask-cold"><h2 class="part yours">{charts.marker("you", 16)}'
+        f"<span>{words.GUESS_COLD}</span></h2><div>{slider}<output>?</output></div>"
+        f'<p class="aside hint" role="status" data-hint></p></div>'
+        f'<button type="button" class="act-button" data-do="cold" data-marked>{words.NOW_COLD}'
+        f'</button><button type="button" class="link" data-do="cold">{words.SKIP}</button>'
+    )
 
 
 # --------------------------------------------------------------------------------- the foot

@@ -2,6 +2,48 @@
 (() => {
   const width = (id) => Math.floor(document.getElementById(id)?.getBoundingClientRect().width || 0)
   window.workbench = {
+    // Says which button was pressed, by its data. A part may be drawn again while the button is
+    // down; then no click follows, but the hand lifts from a button that does the same.
+    clicks: (element, trigger) => {
+      let held = null, done = false
+      const button = (event) =>
+        document.elementFromPoint(event.clientX, event.clientY)?.closest('[data-do]')
+      const asks = (pressed) => pressed && JSON.stringify(pressed.dataset)
+      const act = (pressed) => {
+        const mark = 'marked' in pressed.dataset && element.querySelector('[data-mark]')
+        if (mark && !('moved' in mark.dataset)) {
+          element.querySelector('[data-hint]').textContent = mark.dataset.first
+          return mark.focus()
+        }
+        trigger('click', { ...pressed.dataset, ...(mark && { guess: mark.value }) })
+      }
+      // the second click of a double click asks for nothing new, and may meet another button
+      element.addEventListener('mousedown', (event) => {
+        held = event.button || event.detail > 1 ? null : asks(button(event))
+      })
+      element.addEventListener('mouseup', (event) => {
+        const pressed = button(event)
+        if (pressed && element.contains(pressed) && asks(pressed) === held) {
+          done = true
+          setTimeout(() => { done = false })
+          act(pressed)
+        }
+        held = null
+      })
+      element.addEventListener('click', (event) => { // by a key, or by what reads the page aloud
+        const pressed = event.target.closest('[data-do]')
+        if (pressed && !done && event.detail < 2) act(pressed)
+      })
+      element.addEventListener('input', ({ target: mark }) => { // a guess on a slider
+        if (!mark.matches('[data-mark]')) return
+        const said = mark.value + '\u202f%', share = (mark.value - mark.min) / (mark.max - mark.min)
+        mark.dataset.moved = ''
+        element.querySelector('[data-hint]').textContent = ''
+        mark.setAttribute('aria-valuetext', said)
+        mark.nextElementSibling.textContent = said
+        mark.style.setProperty('--range_progress', 100 * share + '%')
+      })
+    },
     // nothing while they are out of sight, where all are 0 wide
     widths: () => {
       const all = ['middle', 'side', 'wide', 'everybody'].map(width)
@@ -65,6 +107,29 @@
       const part = button.closest('details[data-keep]')
       if (part) open[part.open ? 'delete' : 'add'](part.dataset.keep)
     }
+  })
+  // the open tab is in the address and in the history, however it was opened
+  const tabs = () => [...document.querySelectorAll('[role=tab][data-tab-id]')]
+  const chosen = () => tabs().find((tab) => tab.ariaSelected === 'true')?.dataset.tabId
+  let shown = '', landed = '', going = false, touched = false // else the page itself still arrives
+  for (const kind of ['pointerdown', 'keydown']) addEventListener(kind, () => { touched = true }, true)
+  const turned = () => {
+    const now = chosen()
+    if (!now || now === shown) return
+    if (!touched) landed = now
+    else if (!going && !HERE) history.pushState(null, '', `?tab=${now}`)
+    shown = now
+    going = false
+  }
+  new MutationObserver(turned).observe(document.documentElement, {
+    subtree: true, childList: true, attributes: true, attributeFilter: ['aria-selected'],
+  })
+  addEventListener('popstate', () => {
+    const name = new URLSearchParams(location.search).get('tab') || landed
+    const tab = tabs().find((one) => one.dataset.tabId === name)
+    if (!tab || name === shown) return
+    going = true
+    tab.click()
   })
   // a redrawn picture must not close what somebody opened below it
   const open = new Set()

@@ -29,6 +29,14 @@ if (root) {
   }
   const put = (node, name, value) => node.setAttribute(name, value)
   const T = () => { const exact = 2 ** slider.value; return +exact.toFixed(exact < 10 ? 2 : 1) }
+  // what was set stays through a reload
+  const keep = () => {
+    const now = { at: slider.value, which, guess: moved ? guess.value : '' }
+    try { sessionStorage.setItem('workbench_start', JSON.stringify(now)) } catch { /* full, or off */ }
+  }
+  const kept = () => {
+    try { return JSON.parse(sessionStorage.getItem('workbench_start')) || {} } catch { return {} }
+  }
   const draw = () => {
     const logits = examples[which].logits, t = T(), plot = +svg.dataset.plot
     const shares = softmax(logits, t), cold = softmax(logits, 1)
@@ -60,6 +68,7 @@ if (root) {
       T: short(t), shares: shares.map((share, k) => `${k} ${percent(share)}`).join(', '),
     }))
     root.dataset.link = new URLSearchParams({ tab: 'start', T: short(t), image: which + 1 })
+    keep()
     clearTimeout(timer) // a screen reader hears where the slider came to rest
     timer = setTimeout(() => { $('[data-heard]').textContent = said }, 500)
   }
@@ -103,6 +112,7 @@ if (root) {
     put(guess, 'aria-valuetext', value + NB + '%')
     root.toggleAttribute('data-guessed', moved)
     if (moved) $('[data-hint]').textContent = ''
+    keep()
   }
   const drag = (event) => {
     const y = event.clientY - axis.getBoundingClientRect().top
@@ -125,6 +135,13 @@ if (root) {
   guess.addEventListener('keydown', () => delete area.dataset.held)
   guess.addEventListener('blur', () => delete area.dataset.held)
   slider.addEventListener('input', draw)
+  slider.addEventListener('keydown', (event) => { // a tenth of a doubling, where a hand goes finer
+    const way = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1, PageUp: 10, PageDown: -10 }[event.key]
+    if (!way) return
+    event.preventDefault()
+    slider.value = Math.round(10 * slider.value + way) / 10
+    draw()
+  })
   root.addEventListener('click', (event) => {
     const button = event.target.closest('button')
     if (!button) return
@@ -145,8 +162,12 @@ if (root) {
     if (asked.T) slider.value = Math.log2(asked.T)
     choose(asked.image ? asked.image - 1 : which)
   })
+  const before = kept()
+  if (before.at) slider.value = before.at
+  if (before.guess) { guess.value = before.guess; moved = true }
   lay()
   mark()
+  if (before.which in examples) choose(before.which)
 }
 // ---
 // A new step begins at its headline; a page that was away asks again.
@@ -165,6 +186,10 @@ watch('value', () => {
   }, 50)
 })
 stage = now()?.dataset.stage || ''
+// another tab of the same visitor may have gone on meanwhile
+const back = () => { if (!document.hidden && now()?.offsetParent) trigger('input') }
+document.addEventListener('visibilitychange', back)
+window.addEventListener('focus', back)
 const race = () => document.getElementById('race')
 let points = ''
 setInterval(() => { // nothing new for 3 s while students learn: the line was cut

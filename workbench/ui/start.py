@@ -23,11 +23,7 @@ from workbench.ui._visitor import token_of, visitor
 #: Seconds between two looks at a run.
 LOOK = 0.1
 PARTS = ("head", "race", "card", "foot")
-CLICKS = """element.addEventListener('click', (event) => {
-  const button = event.target.closest('[data-do]')
-  // the second click of a double click asks for nothing new, and may meet another button
-  if (button && event.detail < 2) trigger('click', { ...button.dataset })
-})"""
+CLICKS = "window.workbench.clicks(element, trigger)\n"
 MEASURE = "(token, ear) => [token, window.start.measure()]"
 
 
@@ -91,12 +87,12 @@ def attempt(here: Session, do: Callable[[], object]) -> None:
 
 def arrive(token: object, ear: object, request: gr.Request) -> list[Any]:
     """A page opens: where its visitor stands, and the temperature of its address."""
-    here, query = session(request), dict(request.query_params)
+    here, query = session(request), request.query_params
     _measured(here, ear)
     known = token_of(token, str(request.session_hash))
     found: dict[str, float] = {}
-    if not _form.means(query):
-        found, notes = _act.from_address(query)
+    if not _form.means(dict(query)):
+        found, notes = _act.from_address(query.multi_items())
         here.message = words.notes(notes)
     return [known, json.dumps(found) if found else gr.skip(), *_values(draw(known, here))]
 
@@ -110,7 +106,7 @@ def clicked(token: object, ear: object, request: gr.Request, event: gr.EventData
     do = str(asked.get("do"))
     deeds: dict[str, Callable[[], object]] = {
         "guess": lambda: _act.begin(known, "warm", _act.guessed(asked.get("guess", ""))),
-        "cold": lambda: _cold(known),
+        "cold": lambda: _cold(known, asked.get("guess", "")),
         "stop": lambda: _act.stop(known),
         "go": lambda: _act.go_on(known),
         "again": lambda: _again(known),
@@ -121,10 +117,10 @@ def clicked(token: object, ear: object, request: gr.Request, event: gr.EventData
     return [*_values(draw(known, here)), tab]
 
 
-def _cold(known: str) -> None:
+def _cold(known: str, guess: object) -> None:
     """T = 1 comes after T = 8: there must be something to compare it with."""
     if _act.read(visitor(known)).warm is not None:
-        _act.begin(known, "cold")
+        _act.begin(known, "cold", _act.guessed(guess))
 
 
 def _again(known: str) -> None:
@@ -132,8 +128,8 @@ def _again(known: str) -> None:
     act = _act.read(visitor(known))
     seen = _act.view(act)
     if seen is not None and seen.state in ("stopped", "failed"):
-        _act.begin(known, act.stage, act.guess)
-    else:
+        _act.begin(known, act.stage, act.mark)
+    elif seen is None or seen.over:  # else the page did not show yet what another has begun
         _act.again(known)
 
 

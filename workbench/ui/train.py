@@ -21,10 +21,7 @@ from workbench.ui._visitor import Visitor, change, is_token, token_of, visitor
 
 #: Seconds between two looks at a run.
 LOOK = 0.1
-CLICKS = """element.addEventListener('click', (event) => {
-  const button = event.target.closest('[data-do]')
-  if (button) trigger('click', { ...button.dataset })
-})"""
+CLICKS = "window.workbench.clicks(element, trigger)\n"
 #: Marks the picked image in the gallery, whose pictures stay.
 PRESS = """
 const press = () => element.querySelectorAll('[data-sample]').forEach((button) =>
