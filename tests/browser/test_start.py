@@ -281,10 +281,14 @@ def test_a_press_survives_the_next_picture(land):
     """The card is drawn ten times a second; a slow finger is still heard."""
     page = land()
     train(page)
-    box = page.locator("[data-do=stop]").bounding_box()
-    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.wait_for_function("+document.querySelector('#race')?.dataset.n > 3")
+    x, y, wide, tall = page.evaluate(
+        "(({x, y, width, height}) => [x, y, width, height])"
+        "(document.querySelector('[data-do=stop]').getBoundingClientRect())"
+    )
+    page.mouse.move(x + wide / 2, y + tall / 2)
     page.mouse.down()
-    page.wait_for_timeout(350)
+    page.wait_for_timeout(250)
     page.mouse.up()
     expect(page.locator("#start-card .status")).to_contain_text("Stopped")
     expect(page.locator("[data-do=train]")).to_be_visible()
@@ -325,16 +329,17 @@ def test_a_reload_keeps_temperature_image_and_mark(land):
 def test_another_tab_catches_up_and_cannot_end_what_it_does_not_show(land, visit):
     page = land()
     other = visit.open(page.context, tab="start")
+    guess(other, 80)
     train(page, 70)
     page.wait_for_function("+document.querySelector('#race')?.dataset.n > 1")
-    train(other, 80)
+    other.click("[data-train]")
     expect(other.locator("#start .status.failed")).to_contain_text("with another guess")
     steps(other, 3)
     expect(other.locator("#start-card")).to_contain_text(re.compile(r"You said 70\s%"))
     late = visit.open(page.context, tab="start")
     page.locator("#start-foot [data-do=again]").click()
     steps(page, 1)
-    late.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    late.evaluate("for (const kind of ['blur', 'focus']) dispatchEvent(new Event(kind))")
     steps(late, 1)
 
 

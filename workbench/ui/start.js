@@ -187,8 +187,13 @@ watch('value', () => {
 })
 stage = now()?.dataset.stage || ''
 // another tab of the same visitor may have gone on meanwhile
-const back = () => { if (!document.hidden && now()?.offsetParent) trigger('input') }
+let away = document.hidden
+const back = () => {
+  if (!document.hidden && away && now()?.offsetParent) trigger('input')
+  away = document.hidden
+}
 document.addEventListener('visibilitychange', back)
+window.addEventListener('blur', () => { away = true })
 window.addEventListener('focus', back)
 const race = () => document.getElementById('race')
 let points = ''

@@ -149,7 +149,8 @@ async def follow(token: object, request: gr.Request) -> AsyncIterator[list[Any]]
     known = token_of(token, str(request.session_hash))
     while here.turn == mine:
         if time.monotonic() - beat > 1:
-            beat = time.monotonic()
+            # an older picture may arrive late, by another way: what stands still is drawn again
+            beat, last = time.monotonic(), {}
             await asyncio.to_thread(_act.attend, known)
         found = await asyncio.to_thread(_safely, known, here)
         if found is None or here.turn != mine:
@@ -157,9 +158,10 @@ async def follow(token: object, request: gr.Request) -> AsyncIterator[list[Any]]
         changes = [found[n] if found[n] != last.get(n) else gr.skip() for n in PARTS]
         if any(isinstance(change, str) for change in changes):
             yield changes
-        if not found["live"]:  # an older follow's last picture may still arrive: draw over it
+        if not found["live"]:
             await asyncio.sleep(0.5)
-            if here.turn == mine:
+            found = await asyncio.to_thread(_safely, known, here)
+            if found is not None and here.turn == mine:
                 yield [found[n] for n in PARTS]
             return
         last = found
