@@ -21,15 +21,17 @@ def free_port() -> int:
 
 
 class Server:
-    """`python app.py` as people start it; leaving the block ends it."""
+    """`python app.py` as people start it, until the block ends. No pace: the visitors' own."""
 
-    def __init__(self, home: Path, pace: float = 0.5) -> None:
+    def __init__(self, home: Path, pace: float | None = 0.5) -> None:
         self.home, self.port, self.pace = home, free_port(), pace
         self.url = f"http://127.0.0.1:{self.port}"
 
     def __enter__(self) -> Server:
-        env = os.environ | {"WORKBENCH_HOME": str(self.home), "WORKBENCH_PACE": str(self.pace)}
-        env.pop("GRADIO_SERVER_PORT", None)
+        env = os.environ | {"WORKBENCH_HOME": str(self.home)}
+        env |= {} if self.pace is None else {"WORKBENCH_PACE": str(self.pace)}
+        for name in ("GRADIO_SERVER_PORT", *(["WORKBENCH_PACE"] if self.pace is None else [])):
+            env.pop(name, None)
         self.log = open(self.home.parent / f"app-{self.port}.log", "w+")
         command = [sys.executable, str(ROOT / "app.py"), "--port", str(self.port)]
         self.process = subprocess.Popen(
