@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import sync_playwright
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -49,6 +50,27 @@ def server(tmp_path_factory):
     with Server(tmp_path_factory.mktemp("home"), pace=1.0) as running:
         yield running
         assert "Traceback" not in running.said()
+
+
+#: What a mouse cannot reach, because something else lies over its middle.
+COVERED = """() => [...document.querySelectorAll('button, a, input, summary')].filter((e) => {
+  const seen = e.checkVisibility({ opacityProperty: true }) && e.getClientRects().length
+  if (e.tabIndex < 0 || !seen || getComputedStyle(e).pointerEvents === 'none') return false
+  e.scrollIntoView({ block: 'center' })
+  const { x, y, width, height } = e.getBoundingClientRect()
+  const top = document.elementFromPoint(x + width / 2, y + height / 2)
+  const label = top?.contains(e) && top.closest('label')
+  return width && height && !(top && (e.contains(top) || label))
+}).map((e) => e.outerHTML.slice(0, 120))"""
+
+
+def assert_usable(page):
+    """No violation that axe knows, nothing wider than the window, nothing under something else."""
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.wait_for_timeout(400)  # a card that fades in is not yet what it will be
+    assert page.evaluate(COVERED) == []
+    found = Axe().run(page).response["violations"]
+    assert not [f"{one['id']}: {one['nodes'][0]['html'][:160]}" for one in found]
 
 
 class Visit:

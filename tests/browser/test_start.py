@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 from app_server import Server
-from axe_playwright_python.sync_playwright import Axe
-from conftest import Visit
+from conftest import Visit, assert_usable
 from playwright.sync_api import expect
 
 from workbench import words
@@ -82,14 +81,6 @@ def train(page, value=86):
     page.click("[data-train]")
 
 
-def usable(page):
-    """No violation that axe knows, nothing wider than the window."""
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    page.wait_for_timeout(400)  # a card that fades in is not yet what it will be
-    found = Axe().run(page).response["violations"]
-    assert not [f"{one['id']}: {one['nodes'][0]['html'][:160]}" for one in found]
-
-
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
 def test_the_walk(land, keep, width, theme):
@@ -104,7 +95,7 @@ def test_the_walk(land, keep, width, theme):
     page.locator(".ask").scroll_into_view_if_needed()
     guess(page, 86)
     expect(page.locator("[data-said]")).to_have_text(re.compile(r"B: 86\s%\?"))
-    usable(page)
+    assert_usable(page)
     keep(page, f"{name}-1-turned")
     page.click("[data-train]")
     expect(headline(page)).to_have_text(words.ACT_WATCH)
@@ -120,7 +111,7 @@ def test_the_walk(land, keep, width, theme):
     label = page.locator("#race svg.chart").get_attribute("aria-label")
     assert all(part in label for part in ("A, labels", "Teacher", "You said 86")), label
     expect(page.locator("#start-card")).to_contain_text(re.compile(r"You said 86\s%, it is"))
-    usable(page)
+    assert_usable(page)
     keep(page, f"{name}-3-verdict")
     page.click("[data-marked]")
     expect(page.locator(".ask-cold .hint")).to_contain_text("guess first, or skip")
@@ -137,7 +128,7 @@ def test_the_walk(land, keep, width, theme):
         "at T = 8 it was".replace(" = ", "\u00a0=\u00a0")
     )
     expect(page.locator("#start-card")).to_contain_text(re.compile(rf"You said {guessed}\s%, it"))
-    usable(page)
+    assert_usable(page)
     keep(page, f"{name}-4-cold")
     page.click("[data-do=train]")
     expect(page.get_by_role("tab", selected=True)).to_have_text("Train")
