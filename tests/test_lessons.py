@@ -305,6 +305,12 @@ def test_an_answer_that_ends_python_is_told_so():
     assert not reply and "ends Python" in str(reply)
 
 
+def test_an_answer_that_asks_the_keyboard_is_told_so():
+    before = input
+    reply = LESSONS["02"].exercises[0].check(lambda *given: float(input("?")))
+    assert not reply and "it asks for input" in str(reply) and input is before
+
+
 def test_a_warning_of_torch_does_not_stand_above_the_hint(recwarn):
     def mean(z_s, z_t, y, T, alpha):
         p, log_q = (z_t / T).softmax(-1), (z_s / T).log_softmax(-1)

@@ -7,6 +7,7 @@ cross. It runs in a thread of its own, so that an endless loop ends with a sente
 
 from __future__ import annotations
 
+import builtins
 import ctypes
 import html
 import inspect
@@ -14,7 +15,8 @@ import textwrap
 import threading
 import traceback
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -99,7 +101,7 @@ class Exercise:
                 NOT_YET, f"expected your function, got {_what(given)}. Pass its name, uncalled."
             )
         try:
-            with warnings.catch_warnings():
+            with warnings.catch_warnings(), _without_input():
                 warnings.simplefilter("ignore")  # the reply says what matters
                 return _within(seconds, lambda: self._function(given))
         except OutOfTime:
@@ -260,6 +262,21 @@ def _failed(error: Exception, given: Callable[..., Any]) -> str:
             place = f" in the line  {frame.line.strip()}"
     said = str(error).split("\n")[0][:160]
     return f"it stopped with {type(error).__name__}{place}: {said}"
+
+
+@contextmanager
+def _without_input() -> Iterator[None]:
+    """An answer that asks the keyboard would wait for it, and the notebook with it."""
+
+    def refuse(*_: object) -> str:
+        raise RuntimeError("it asks for input; use the arguments that it is given")
+
+    before = builtins.input
+    builtins.input = refuse
+    try:
+        yield
+    finally:
+        builtins.input = before
 
 
 # --------------------------------------------------------------------------- time limit
