@@ -157,9 +157,12 @@ def read(one: Visitor) -> Act:
     found = one.act
     try:
         shown = {k: Showing(**found[k]) for k in RECIPE if found.get(k) is not None}
-        kept = {k: guessed(found.get(k)) for k in ("guess", "cold_guess")}
-        made = replace(
-            Act(found.get("stage", "look"), kept["guess"], **shown), cold_guess=kept["cold_guess"]
+        made = Act(
+            found.get("stage", "look"),
+            guessed(found.get("guess")),
+            shown.get("warm"),
+            shown.get("cold"),
+            guessed(found.get("cold_guess")),
         )
         if made.stage not in ("look", *RECIPE) or (made.stage != "look" and not made.showing):
             return Act()
