@@ -296,6 +296,11 @@ def test_an_address_is_clamped_and_says_why(name, texts, value, said):
     assert len(notes) == bool(said) and said in "".join(notes).replace("\u202f", " ")
 
 
+def test_an_address_may_use_the_symbol_that_start_uses():
+    values, notes = _form.from_address([("tab", "train"), ("T", "8")])
+    assert values["knobs"]["temperature"] == 8 and not notes
+
+
 @pytest.mark.parametrize(("texts", "said"), [(["kdd"], "method=kdd"), (["kd", "kd"], "twice")])
 def test_an_address_without_a_method_means_distillation(texts, said):
     values, notes = _form.from_address([("method", text) for text in texts])
