@@ -415,10 +415,10 @@ def going(name: str) -> str:
     return f"{name}{comma} is learning. The verdict comes with its last step."
 
 
-def chasing(temperature: float, live: bool) -> str:
-    """What the two answers beside an image are."""
-    after = " The student is chasing the teacher." if live else ""
-    return f"Both answers {at(temperature)}.{after}"
+def chasing(temperature: float, live: bool, taught: bool) -> str:
+    """What the two answers beside an image are, and what a student that learns goes after."""
+    goal = "is chasing the teacher" if taught else "learns from labels alone"
+    return f"Both answers {at(temperature)}." + (f" The student {goal}." if live else "")
 
 
 def at(temperature: float) -> str:

@@ -217,8 +217,8 @@ def image(now: Scene) -> str:
     alt = words.image_alt(label, sample)
     temperature, own = _temperature(now)
     sight, known = now.chosen, _taught(now)
-    chase = sight is not None and sight.active
-    note = words.chasing(temperature, chase)
+    taught = sight is not None and bool(sight.take.recipe.teachers)
+    note = words.chasing(temperature, sight is not None and sight.active, taught)
     out = [f'<section><h2 class="part">{words.IMAGE}</h2>']
     out.append(
         f'<div class="this-one">{charts.digit(pixels, 72, alt)}'

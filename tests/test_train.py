@@ -1,0 +1,51 @@
+"""The parts of the Train page, drawn from shipped runs as if they were at any point."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from workbench import assets, runs
+from workbench.recipe import digest
+from workbench.ui import _compare, _desk, _picture, _visitor
+from workbench.ui._visitor import Entry, name_of
+
+
+@pytest.fixture
+def sights(home):
+    """Labels only, distilled at T = 8 and at T = 1: finished, with twelve students each."""
+    one = _visitor.visitor(_visitor.new_token())
+    folder = runs.SHIPPED / digest(assets.groups("first-act-cold")[-1]) / "1"
+    one.put(Entry(name_of(folder)))
+    found = _desk.look(one)
+    starts = ["Labels only", "Distilled, T = 8", "Distilled, T = 1"]
+    assert all(map(str.startswith, (sight.name for sight in found), starts)) and len(found) == 3
+    return found
+
+
+def at(sight, state, step):
+    """A run that has come no further."""
+    seen = [event for event in sight.events if event.step <= step]
+    return replace(sight, state=state, step=step, events=seen)
+
+
+def scene(sights, chosen=0, baseline=0):
+    """The page with these runs, one of them in the picture."""
+    one = _visitor.visitor(_visitor.new_token())
+    if not sights:
+        return _picture.Scene(one, [], None, None, None, {}, _picture.WIDTHS)
+    base = sights[baseline]
+    compared = _compare.compare(base, sights)
+    picked = sights[chosen]
+    return _picture.Scene(one, sights, picked, picked, base, compared, _picture.WIDTHS)
+
+
+@pytest.mark.parametrize(
+    ("place", "said"), [(0, "learns from labels alone"), (1, "is chasing the teacher")]
+)
+def test_a_student_chases_only_a_teacher_that_it_has(sights, place, said):
+    sights[place] = at(sights[place], "running", 100)
+    assert f"The student {said}." in _picture.image(scene(sights, place))
+    sights[place] = at(sights[place], "stopped", 100)
+    assert "The student" not in _picture.image(scene(sights, place))
