@@ -252,6 +252,12 @@ def test_every_method_has_its_knobs_in_the_form():
     assert "${" not in html and "{{" not in html and "`" not in html  # a template would run these
 
 
+def test_the_teacher_is_asked_for_where_there_is_one():
+    block = '<div data-method="([^"]*)" hidden><div class="knob"><label for="f-teacher"'
+    (shown,) = re.findall(block, _form.html())
+    assert shown.split() == [key for key, kind in METHODS.items() if "teacher" in kind.needs]
+
+
 @pytest.mark.parametrize("key", METHODS)
 def test_the_form_means_the_recipe_that_it_shows(key):
     made = _form.setup(_form.defaults(key))

@@ -272,6 +272,14 @@ def test_an_address_carries_the_knobs(visit):
     page.wait_for_url(re.compile("images=200"))
 
 
+def test_only_a_method_with_a_teacher_asks_for_one(visit):
+    page = visit()
+    page.click(".drawer summary")
+    for method, asked in (("kd", True), ("scratch", False), ("label-smoothing", False)):
+        page.select_option("#f-method", method)
+        expect(page.locator("#f-teacher")).to_be_visible(visible=asked)
+
+
 def test_figures_can_be_kept_and_read(visit):
     page = visit()
     with page.expect_download() as kept:

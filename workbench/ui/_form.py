@@ -282,7 +282,7 @@ def html() -> str:
     """The form: a block of knobs for each method, then what all methods share."""
     shared = common()
     front = "".join(_row(knob) for name, knob in shared.items() if name in ("images", "student"))
-    more = "".join(_row(k) for name, k in shared.items() if name not in ("images", "student"))
+    more = "".join(_shared(k) for name, k in shared.items() if name not in ("images", "student"))
     options = "".join(
         f'<option value="{escape(key)}">{escape(method.title)}</option>'
         for key, method in METHODS.items()
@@ -301,6 +301,14 @@ def html() -> str:
         f'<form class="knobs" onsubmit="return false" autocomplete="off">{heading}{select}'
         f"{''.join(own for own, _ in blocks)}{front}{drawer}</form>"
     )
+
+
+def _shared(knob: Knob) -> str:
+    """A knob of all methods; the teacher only of those that have one."""
+    if knob.name != "teacher":
+        return _row(knob)
+    taught = " ".join(key for key, method in METHODS.items() if "teacher" in method.needs)
+    return f'<div data-method="{escape(taught)}" hidden>{_row(knob)}</div>'
 
 
 def _block(key: str, knobs: list[Knob]) -> tuple[str, str]:

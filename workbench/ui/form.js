@@ -47,7 +47,7 @@ const follow = (field) => {
 }
 const only = (method) => {
   for (const block of form.querySelectorAll('[data-method]'))
-    block.hidden = block.dataset.method !== method
+    block.hidden = !block.dataset.method.split(' ').includes(method)
 }
 const collect = () => {
   const found = { knobs: {} }, method = form.querySelector('[data-field=method]').value
