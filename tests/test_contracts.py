@@ -210,7 +210,7 @@ def test_spec_and_parse_are_inverse(owner):
         elif found.kind == "classes":
             settings += [{name: (3, 5)}]
     if owner.startswith("data"):
-        settings = [{**s, "labelled": s.get("labelled", 100)} for s in settings]
+        settings = [{"labelled": min(100, s.get("images", 100)), **s} for s in settings]
     for given in settings:
         made = of(**given)
         key, _, knobs = made.spec().partition(":")
@@ -569,6 +569,16 @@ def test_only_the_first_images_keep_their_label():
     assert len(index) == 100 and torch.equal(y[:30], data.parts()["train"].y[:30])
     assert bool((y[30:] == -1).all())
     assert bool((DATA["digits"](images=100, labelled=0).transfer()[1] == -1).all())
+
+
+def test_no_more_labels_than_images():
+    """Only the default may be more: it means all, however many images there are."""
+    every = DATA["digits"].knobs()["labelled"].default
+    for labelled in (50, every):
+        assert bool((DATA["digits"](images=50, labelled=labelled).transfer()[1] >= 0).all())
+    for labelled in (51, every - 1):
+        with pytest.raises(BadInput, match=rf"labelled={labelled}, images=50\): expected at most"):
+            DATA["digits"](images=50, labelled=labelled)
 
 
 def test_left_out_classes_are_never_seen():

@@ -30,8 +30,8 @@ class Data(Knobbed):
 
     The transfer set is the first `images` of the training part (stratified and nested: every
     prefix has all classes, 50 is contained in 100), then without the classes `left_out`; its
-    first `labelled` images keep their label, of which a share `label_noise` is wrong. All this is
-    fixed by the split: seeds change the students alone.
+    first `labelled` images keep their label (by default all), of which a share `label_noise` is
+    wrong. All this is fixed by the split: seeds change the students alone.
     """
 
     title: ClassVar[str]
@@ -54,7 +54,7 @@ class Data(Knobbed):
         1000,
         accepts=(0, 1000),
         slider=(0, 1000),
-        meaning="how many of these keep their label; 0 = an unlabelled transfer set",
+        meaning="how many of the images keep their label, all by default; 0 = none",
     )
     left_out: tuple[int, ...] = knob(
         (), kind="classes", accepts=(0, 9), meaning="classes that the student never sees"
@@ -65,6 +65,12 @@ class Data(Knobbed):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        every = self.knobs()["labelled"].default  # as many as there can be, whatever `images` is
+        if self.images < self.labelled != every:
+            raise BadInput(
+                f"{type(self).__name__}(labelled={self.labelled}, images={self.images}): expected "
+                f"at most as many labels as images; leave labelled at {every} to keep them all"
+            )
         if len(self.left_out) > self.classes - 2:
             raise BadInput(
                 f"{type(self).__name__}(left_out={list(self.left_out)}): expected at least two "
