@@ -18,6 +18,7 @@ from gradio_client.exceptions import AppError
 
 from workbench import vision, words
 from workbench.base import BadInput
+from workbench.data import DATA
 from workbench.methods import METHODS
 from workbench.ui import _check, _form, _serve, _take, _visitor, pages
 
@@ -112,6 +113,7 @@ BAD = [
     (("kd", {"images": 5}, 50, 2), "twice"),
     (("kd", {}, 0, 2), "Images"),
     (("kd", {}, 1001, 2), "Images"),
+    (("kd", {"labelled": 60}, 50, 2), "Labelled goes from 0 to 50"),
     (("kd", {}, 50, 25), "Students"),
     (("kd", {}, 50, "2"), "Students"),
     (("kd", [1], 50, 2), "knobs"),
@@ -288,6 +290,9 @@ ADDRESS = [
     ("temperature", ["2", "3"], 4, "Temperature stands twice in the address. It is left at 4"),
     ("images", ["50.5"], 50, "in whole numbers; 50.5 in the address was set to 50"),
     ("images", ["2000"], 1000, "2000 in the address was set to 1 000"),
+    ("labelled", ["60"], 50, "Labelled goes from 0 to 50 in whole numbers; 60 in the address was"),
+    ("labelled", ["50"], 50, ""),
+    ("labelled", ["1000"], 1000, ""),  # as older links have it: all
     ("student", ["mlp-17"], "mlp-16", "mlp-17 is not. It is left at mlp-16"),
     ("left_out", ["1,1"], (), "It is left at none"),
     ("epsilon", ["0.1"], None, "epsilon=0.1, which Distillation does not have"),
@@ -311,6 +316,26 @@ def test_an_address_may_use_the_symbol_that_start_uses():
 def test_an_address_without_a_method_means_distillation(texts, said):
     values, notes = _form.from_address([("method", text) for text in texts])
     assert values == _form.defaults() and said in notes[0]
+
+
+@pytest.mark.parametrize(("labelled", "means"), [("0", 0), ("20", 20), ("50", 1000), (1000, 1000)])
+def test_as_many_labels_as_images_are_all(labelled, means):
+    made = _form.setup(_form.defaults() | {"labelled": labelled})
+    assert made.recipe.data == DATA["digits"](images=50, labelled=means)
+
+
+@pytest.mark.parametrize(
+    ("method", "labelled", "said"),
+    [
+        ("kd", 60, "Labelled goes from 0 to 50 in whole numbers; 60 does not fit."),
+        ("scratch", 0, "Labels only has nothing to learn from: Labelled is 0."),
+        ("label-smoothing", 0, "Label smoothing has nothing to learn from: Labelled is 0."),
+    ],
+)
+def test_a_wrong_number_of_labels_is_said_in_the_forms_words(method, labelled, said):
+    with pytest.raises(BadInput) as error:
+        _form.setup(_form.defaults(method) | {"labelled": labelled})
+    assert words.sentence(error.value) == said
 
 
 def test_only_an_address_is_clamped():

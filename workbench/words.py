@@ -128,6 +128,7 @@ MEANINGS = {
     "temperature": "softens both answers",
     "alpha": "labels get the rest",
     "epsilon": "spread over all digits",
+    "labelled": "images that keep their label",
     "left_out": "digits that the student never sees",
     "batch_size": "images a step; 0 = all of them",
     "learning_rate": "how far each step goes",
@@ -144,6 +145,7 @@ LONG = (
     "This would take about {} minutes of training; at most 10 are allowed here. "
     "Take fewer steps, images or students."
 )
+UNLABELLED = "{} has nothing to learn from: Labelled is 0."
 TWICE = "{} stands twice in the address."
 NO_NUMBER, NOTHING = "{} in the address is {}, which is not a number.", "empty"
 TITLED = "Distillation Workbench"

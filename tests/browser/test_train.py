@@ -272,6 +272,30 @@ def test_an_address_carries_the_knobs(visit):
     page.wait_for_url(re.compile("images=200"))
 
 
+def test_there_are_no_more_labels_than_images(visit):
+    page = visit()
+    page.click(".drawer summary")
+    labelled = page.locator("#f-labelled")
+    expect(labelled).to_have_value("50")  # all of them
+    for images in ("200", "100"):
+        page.fill("#f-images", images)
+        expect(labelled).to_have_value(images)
+    set_knob(page, "#f-labelled", 60)
+    for images, shown in (("40", "40"), ("80", "60")):  # what was asked for comes back
+        page.fill("#f-images", images)
+        expect(labelled).to_have_value(shown)
+    page.fill("#f-labelled", "81")
+    expect(labelled).to_have_attribute("aria-invalid", "true")
+    run(page)
+    said = page.locator("#status .notice")
+    expect(said).to_contain_text("Labelled goes from 0 to 80 in whole numbers; 81 does not fit")
+    page.fill("#f-labelled", "0")
+    page.select_option("#f-method", "scratch")
+    run(page)
+    expect(said).to_contain_text("Labels only has nothing to learn from: Labelled is 0.")
+    expect(page.locator("#pins tbody tr")).to_have_count(2)
+
+
 def test_only_a_method_with_a_teacher_asks_for_one(visit):
     page = visit()
     page.click(".drawer summary")

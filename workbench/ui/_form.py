@@ -134,6 +134,7 @@ def setup(found: object, text: bool = True) -> Setup:
         name: _checked(knob, "form", given.get(name, defaults()[name]), text)
         for name, knob in knobs.items()
     }
+    value["labelled"] = _labelled(value["labelled"], value["images"], method)
     data = DATA["digits"](**{k: v for k, v in value.items() if k in Data.knobs()})
     chosen = {k: v for k, v in value.items() if k in Recipe.knobs()}
     taught = (teacher(data, value["teacher"]),) if "teacher" in method.needs else ()
@@ -142,6 +143,18 @@ def setup(found: object, text: bool = True) -> Setup:
     if made.seconds > LONGEST:
         raise BadInput(words.LONG.format(math.ceil(made.seconds / 60)))
     return made
+
+
+def _labelled(labelled: int, images: int, method: Method) -> int:
+    """How many labels the data shall keep: all, said in the one way that means all."""
+    knob = common()["labelled"]
+    if labelled in (images, knob.default):
+        return int(knob.default)
+    if labelled > images:
+        raise BadInput(words.allowed(replace(knob, high=images), labelled))
+    if not labelled and "labels" in method.needs:
+        raise BadInput(words.UNLABELLED.format(method.title))
+    return labelled
 
 
 def _method(key: object, knobs: object, text: bool) -> Method:
@@ -240,6 +253,10 @@ def from_address(query: Sequence[tuple[str, str]]) -> tuple[dict[str, Any] | Non
         target = values["knobs"] if name in own else values
         target[name], note = _clamped(knob, texts, target[name])
         notes += [note] if note else []
+    labelled, images = common()["labelled"], values["images"]
+    if images < values["labelled"] != labelled.default:
+        notes.append(words.clamped(replace(labelled, high=images), given["labelled"][0], images))
+        values["labelled"] = images
     try:
         setup(values)
     except BadInput as error:

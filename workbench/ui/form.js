@@ -45,6 +45,22 @@ const follow = (field) => {
   range.style.setProperty('--range_progress', range.value / 10 + '%')
   range.setAttribute('aria-valuetext', field.value)
 }
+// no more labels than images; who keeps all of them keeps all, however many there are
+const images = form.querySelector('[data-field=images]')
+const labelled = form.querySelector('[data-field=labelled]')
+let wanted = Infinity
+const want = () => {
+  const number = labelled.value.trim() === '' ? NaN : Number(labelled.value)
+  if (number >= +images.value) wanted = Infinity
+  else if (number >= 0) wanted = number
+}
+const cap = () => {
+  const most = Math.min(+images.dataset.high, Math.floor(+images.value))
+  if (!(most >= 1)) return
+  labelled.dataset.high = dragged(labelled).dataset.to = most
+  labelled.value = Math.min(wanted, most)
+  follow(labelled)
+}
 const only = (method) => {
   for (const block of form.querySelectorAll('[data-method]'))
     block.hidden = !block.dataset.method.split(' ').includes(method)
@@ -81,6 +97,7 @@ const fill = () => {
     const value = own ? found.knobs[field.dataset.field] : found[field.dataset.field]
     if (value !== undefined) write(field, value)
   }
+  if (document.activeElement !== labelled) { want(); cap() } // what is typed stays
   only(found.method)
   link(collect())
 }
@@ -91,6 +108,8 @@ form.addEventListener('input', (event) => {
     follow(numberOf(field))
   } else if (field.dataset.field === 'method') only(field.value)
   else if (field.dataset.field) follow(field)
+  if (field.closest('.knob')?.contains(labelled)) want()
+  if (field.closest('.knob')?.contains(images)) cap()
   send()
 })
 fields.forEach((field) => field.tagName !== 'FIELDSET' && follow(field))
