@@ -379,11 +379,11 @@ def finding(name: str, against: str, verdict: Any, step: int | None) -> str:
 
 
 def against(mean: float | None, low: float | None, high: float | None, step: int | None) -> str:
-    """The verdict in a cell: '+11.2 (10.3 to 12.2, step 120)'."""
-    at = f", step {step}" if step is not None else ""
+    """The verdict in a cell: '+11.2 (10.3 to 12.2, step 120)', to break only at ( and step."""
+    at = f", step\u00a0{step}" if step is not None else ""
     if low is None:
         return signed(mean) + at
-    return f"{signed(mean)} ({interval(low, high)}{at})"
+    return f"{signed(mean)} ({interval(low, high).replace(' ', chr(160))}{at})"
 
 
 def lower(name: str) -> str:

@@ -341,6 +341,25 @@ def test_a_phone_shows_the_picture_before_the_knobs(visit):
     assert min(sides) >= 44
 
 
+def test_on_a_phone_the_table_fits_while_a_run_grows(visit, keep):
+    page = visit(390, 844)
+    set_knob(page, "#f-kd-temperature", 9)
+    slow_run(page)
+    page.wait_for_function(
+        "document.querySelector('#pins tr.live .against').innerText.length > 20"
+    )
+    for table in (
+        "#pins table",
+        "#pins .scroll",
+    ):  # nothing to scroll, and nothing behind its edge
+        box = page.locator(table).bounding_box()
+        assert page.evaluate(f"document.querySelector('{table}').scrollWidth") <= box["width"]
+    assert box["x"] >= 0 and box["x"] + box["width"] <= 390
+    keep(page, "train-390-running")
+    page.click("#do-third")
+    expect(status(page)).to_contain_text("kept.")
+
+
 def test_the_keyboard_is_enough(visit):
     page = visit(reduced_motion="reduce")
     page.focus("#f-kd-temperature")

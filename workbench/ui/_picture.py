@@ -350,13 +350,13 @@ def _pin(now: Scene, sight: Sight) -> str:
     shown = now.chosen is not None and sight.run == now.chosen.run
     reports = sight.take.reports() if sight.state == "finished" else None
     cells = [
-        (charts.percent_sd(scores(sight)), False),
-        (words.IS_BASE if base else _difference(now.compared.get(sight.run)), False),
-        (_mean(reports, "agreement"), True),
-        (_mean(reports, "ece"), True),
-        (words.seconds(sight.seconds), True),
+        (charts.percent_sd(scores(sight)), ""),
+        (words.IS_BASE if base else _difference(now.compared.get(sight.run)), "against"),
+        (_mean(reports, "agreement"), "more"),
+        (_mean(reports, "ece"), "more"),
+        (words.seconds(sight.seconds), "more"),
     ]
-    body = "".join(f"<td{_more(hide)}>{escape(text)}</td>" for text, hide in cells)
+    body = "".join(f'<td class="{kind}">{escape(text)}</td>' for text, kind in cells)
     state = words.cell_state(sight.state, sight.step, sight.steps, sight.ahead)
     dot = f'<i class="live-dot {sight.role} on"></i> ' if sight.state == "running" else ""
     body += f"<td class='more'>{dot}{escape(state)}</td>"
