@@ -374,6 +374,20 @@ def test_the_keyboard_is_enough(visit):
     expect(status(page)).to_contain_text("Finished", timeout=20_000)
 
 
+def test_the_focus_stays_in_the_bar(visit):
+    page = visit()
+    set_knob(page, "#f-kd-temperature", 11)
+    slow_run(page)
+    for button, then, focused in (
+        ("#do-third", "Continue", "do-main"),  # Stop goes
+        ("#do-ghost", "Run", "do-ghost"),  # Reset becomes Bring them back
+    ):
+        page.focus(button)
+        page.keyboard.press("Enter")
+        expect(page.locator("#do-main")).to_have_text(then)
+        page.wait_for_function(f"document.activeElement.id === '{focused}'")
+
+
 def test_a_restarted_server_finds_the_list(browser, tmp_path):
     server = Server(tmp_path / "home", pace=1.0)
     context = browser.new_context()

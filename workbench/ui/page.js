@@ -131,6 +131,20 @@
     going = true
     tab.click()
   })
+  // when the button that has the focus goes, the first of its bar takes it
+  let held = null
+  const bar = new MutationObserver(() => {
+    if (!held || held.offsetParent || document.activeElement !== document.body) return
+    const first = [...document.querySelectorAll('.run-bar button')].find((one) => one.offsetParent)
+    first?.focus()
+  })
+  document.addEventListener('pointerdown', () => { held = null })
+  document.addEventListener('focusin', ({ target }) => {
+    held = target.closest('.run-bar button')
+    bar.disconnect()
+    const place = held?.closest('.run-bar')
+    if (place) bar.observe(place, { subtree: true, childList: true, attributes: true })
+  })
   // a redrawn picture must not close what somebody opened below it
   const open = new Set()
   new MutationObserver((changes) => {
