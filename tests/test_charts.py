@@ -348,6 +348,14 @@ def test_opinions_carry_whole_names(width):
     assert "…" not in pair and "smoothing" in pair
 
 
+def test_a_student_without_an_answer_is_not_drawn_as_zeros():
+    alone = charts.opinions(opinion(), Opinion("kd", "Distilled", []), width=232, truth=3)
+    assert "Distilled" not in alone and "Teacher 64" in alone and ">0<" in alone
+    assert alone.count(">0<") == 1, "the class, and no share of it"
+    both = charts.opinions(opinion(), opinion("Distilled", "kd"), width=232, truth=3)
+    assert ET.fromstring(alone).get("height") == ET.fromstring(both).get("height")
+
+
 def test_digit_has_one_square_per_inked_pixel():
     root = ET.fromstring(charts.digit([[0, 1, 0.5], [2, -1, 0]], 30, "a 3"))
     assert root.get("viewBox") == "0 0 3 2" and root.get("height") == "20"

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from workbench import assets, runs
+from workbench import assets, runs, words
 from workbench.recipe import digest
 from workbench.ui import _compare, _desk, _picture, _visitor
 from workbench.ui._visitor import Entry, name_of
@@ -49,3 +49,12 @@ def test_a_student_chases_only_a_teacher_that_it_has(sights, place, said):
     assert f"The student {said}." in _picture.image(scene(sights, place))
     sights[place] = at(sights[place], "stopped", 100)
     assert "The student" not in _picture.image(scene(sights, place))
+
+
+def test_without_a_run_the_teacher_stands_alone(sights):
+    for now in (scene([]), scene([at(sights[1], "queued", -1)])):
+        image = _picture.image(now)
+        assert "No student’s yet." in image and "Both answers" not in image
+        assert "Teacher" in image and "Student" not in image and "Distilled" not in image
+    table = _picture.pins(scene([]))
+    assert words.EMPTY_TABLE in table and "<th" not in table

@@ -731,21 +731,25 @@ def opinions(
     classes: Sequence[str] = "0123456789",
     truth: int | None = None,
 ) -> str:
-    """Teacher and student back to back, a row per class; a tick repeats the left on the right."""
+    """Teacher and student back to back, a row per class; a tick repeats the left on the right.
+
+    A student that has not answered is not drawn; the teacher stays where it is.
+    """
     middle, row = width / 2, 22.0
     names = [_wrap(one.name, middle - 16, 13) for one in (left, right)]
     top = 16.0 * (max(map(len, names)) - 1)
     half = max((_text_width(c, 13) for c in classes), default=8) / 2 + 10
     scale = (middle - half - 30) / _top([left, right], classes)
     out = [_heading(left.role, middle - half - 2, 12 + top, names[0], "end")]
-    out.append(_heading(right.role, middle + half + 2, 12 + top, names[1], "start"))
+    if right.probabilities:
+        out.append(_heading(right.role, middle + half + 2, 12 + top, names[1], "start"))
     for k, name in enumerate(classes):
         out.append(
             _pair(left, right, k, name, (middle, half, top + 24 + k * row, scale), truth == k)
         )
+    both = [one for one in (left, right) if one.probabilities or one is left]
     listed = [
-        f"{c}: {left.name} {percent(_share(left, k), 0)}, "
-        f"{right.name} {percent(_share(right, k), 0)}"
+        f"{c}: " + ", ".join(f"{one.name} {percent(_share(one, k), 0)}" for one in both)
         for k, c in enumerate(classes)
     ]
     return _svg(width, top + 26 + row * len(classes), "; ".join(listed), *out)
@@ -778,6 +782,8 @@ def _pair(
         from_left.append(_text(ends[0], y + 14, f"{100 * p:.0f}", "val", text_anchor="end"))
         from_right.append(_text(ends[1], y + 14, f"{100 * q:.0f}", "val"))
     out.append(_el("g", *from_left, class_=_role(left.role)))
+    if not right.probabilities:
+        return "".join(out)
     out.append(_el("g", *from_right, class_=_role(right.role)))
     if p > 0.03:
         x = middle + half + a

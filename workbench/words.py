@@ -417,6 +417,11 @@ def going(name: str) -> str:
     return f"{name}{comma} is learning. The verdict comes with its last step."
 
 
+def unanswered(temperature: float) -> str:
+    """What stands beside an image that no student has seen yet."""
+    return f"The teacher’s answer {at(temperature)}. No student’s yet."
+
+
 def chasing(temperature: float, live: bool, taught: bool) -> str:
     """What the two answers beside an image are, and what a student that learns goes after."""
     goal = "is chasing the teacher" if taught else "learns from labels alone"

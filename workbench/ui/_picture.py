@@ -217,8 +217,11 @@ def image(now: Scene) -> str:
     alt = words.image_alt(label, sample)
     temperature, own = _temperature(now)
     sight, known = now.chosen, _taught(now)
-    taught = sight is not None and bool(sight.take.recipe.teachers)
-    note = words.chasing(temperature, sight is not None and sight.active, taught)
+    said = _student(sight, sample, temperature).probabilities if sight else []
+    if sight and said:
+        note = words.chasing(temperature, sight.active, bool(sight.take.recipe.teachers))
+    else:
+        note = words.unanswered(temperature)
     out = [f'<section><h2 class="part">{words.IMAGE}</h2>']
     out.append(
         f'<div class="this-one">{charts.digit(pixels, 72, alt)}'
@@ -226,7 +229,6 @@ def image(now: Scene) -> str:
     )
     if known:
         left = Opinion("teacher", words.TEACHER, softmax(known.logits[sample], temperature))
-        said = _student(sight, sample, temperature).probabilities if sight else []
         name = words.method_name(sight.take.recipe.method) if sight else words.STUDENT
         right = Opinion(sight.role if sight else "muted", name, said)
         width = min(now.widths[1], 320)
@@ -323,6 +325,9 @@ def finding(now: Scene) -> str:
 
 def pins(now: Scene) -> str:
     """The table of the visitor's runs."""
+    if not now.sights:
+        heading = f'<h2 class="part">{words.PINNED}</h2>'
+        return f'{heading}<p class="aside">{words.EMPTY_TABLE}</p>'
     counts = [len(sight.take.recipes) for sight in now.sights]
     note = f"<small>{escape(words.pinned_note(counts))}</small>"
     caption = f"<caption>{words.PINNED}{note}</caption>"
@@ -334,7 +339,6 @@ def pins(now: Scene) -> str:
         for text, hide in zip([*heads, ""], more, strict=True)
     ).replace('<th scope="col" class="more"></th>', '<td class="more"></td>')
     rows = "".join(_pin(now, sight) for sight in now.sights)
-    rows = rows or f'<tr><td colspan="8">{words.EMPTY_TABLE}</td></tr>'
     grid = f"<table>{caption}<thead><tr>{cells}</tr></thead><tbody>{rows}</tbody></table>"
     scroll = f'<div class="scroll" tabindex="0" role="region" aria-label="{words.PINNED}">'
     rest = f'<details data-keep="pins"><summary>{words.ALL_COLUMNS}</summary></details>'
