@@ -29,7 +29,7 @@ def points(page) -> int:
 
 def set_knob(page, ident, value):
     page.fill(ident, str(value))
-    expect(page.locator("form[data-link]")).to_have_attribute(
+    expect(page.locator(".front[data-link]")).to_have_attribute(
         "data-link", re.compile(f"={re.escape(str(value))}(&|$)")
     )
 
@@ -294,6 +294,24 @@ def test_there_are_no_more_labels_than_images(visit):
     run(page)
     expect(said).to_contain_text("Labels only has nothing to learn from: Labelled is 0.")
     expect(page.locator("#pins tbody tr")).to_have_count(2)
+
+
+@pytest.mark.parametrize("width", [1280, 768])
+def test_more_opens_below_the_picture(visit, width):
+    page = visit(width, 800)
+    places = ("#curves", "#do-main", "#f-images", ".drawer summary")
+
+    def tops():
+        return [page.locator(place).bounding_box()["y"] for place in places]
+
+    before, height = tops(), page.evaluate("document.body.scrollHeight")
+    page.click(".drawer summary")
+    expect(page.locator("#f-steps")).to_be_visible()
+    assert tops() == before, "what one looks at stays in its place"
+    assert page.evaluate("document.body.scrollHeight") - height < (400 if width > 1000 else 600)
+    first, second = (page.locator(f"#f-{name}").bounding_box() for name in ("steps", "seeds"))
+    beside = abs(first["y"] - second["y"]) < 20
+    assert beside == (width > 1000), "as many columns as there is room for"
 
 
 def test_only_a_method_with_a_teacher_asks_for_one(visit):

@@ -312,11 +312,12 @@ def html() -> str:
     )
     drawer = (
         f'<details class="drawer"><summary>{words.MORE}<small>{words.MORE_HINT}</small></summary>'
-        f"{''.join(rest for _, rest in blocks)}{more}</details>"
+        f'<div class="rest">{"".join(rest for _, rest in blocks)}{more}</div></details>'
     )
+    own = "".join(own for own, _ in blocks)
     return (
-        f'<form class="knobs" onsubmit="return false" autocomplete="off">{heading}{select}'
-        f"{''.join(own for own, _ in blocks)}{front}{drawer}</form>"
+        '<form class="knobs" onsubmit="return false" autocomplete="off">'
+        f'<div class="front">{heading}{select}{own}{front}</div>{drawer}</form>'
     )
 
 

@@ -78,7 +78,7 @@ const link = (found) => {
   for (const [name, value] of Object.entries(found))
     if (name !== 'knobs' && String(value) !== '') query.set(name, value)
   for (const [name, value] of Object.entries(found.knobs)) query.set(name, value)
-  form.dataset.link = query
+  form.querySelector('.front').dataset.link = query // which is laid out wherever the form is
 }
 const send = () => {
   const found = collect()
