@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 import pytest
 
 from workbench import assets, runs, words
 from workbench.recipe import digest
-from workbench.ui import _compare, _desk, _picture, _visitor
+from workbench.ui import _compare, _desk, _picture, _visitor, train
 from workbench.ui._visitor import Entry, name_of
 
 
@@ -58,3 +59,27 @@ def test_without_a_run_the_teacher_stands_alone(sights):
         assert "Teacher" in image and "Student" not in image and "Distilled" not in image
     table = _picture.pins(scene([]))
     assert words.EMPTY_TABLE in table and "<th" not in table
+
+
+@pytest.mark.parametrize("measured", ["", "0,0", "nan,1,1,1", "a,b,c,d", None, "1e400,1,1,1"])
+def test_what_was_measured_before_is_kept_where_nothing_is(measured):
+    """The page and its tab open at once, and the one that is out of sight knows no widths."""
+    assert train._widths("350.4,350,350,350", train.WIDTHS) == (350, 350, 350, 350)
+    assert train._widths(measured, (350, 350, 350, 350)) == (350, 350, 350, 350)
+
+
+def test_what_was_drawn_for_other_widths_is_drawn_again(monkeypatch):
+    here, drawn = train.Session(), []
+
+    def draw(one, now, calm):
+        drawn.append(now.widths)
+        now.widths = (350,) * 4  # the tab is laid out meanwhile
+        parts = (*train.BUTTONS, *train.PARTS)
+        return {part: str(now.widths) for part in parts} | {"live": False, "labels": []}
+
+    async def followed():
+        return [values async for values in train.follow(_visitor.new_token(), None)]
+
+    monkeypatch.setattr(train, "session", lambda request: here)
+    monkeypatch.setattr(train, "draw", draw)
+    assert len(asyncio.run(followed())) == 1 and drawn == [train.WIDTHS, (350,) * 4]

@@ -69,13 +69,13 @@ class Session:
 session = Sessions(Session)
 
 
-def _widths(text: object) -> tuple[int, ...]:
-    """Widths of columns that a screen can have."""
+def _widths(text: object, known: tuple[int, ...]) -> tuple[int, ...]:
+    """Widths of columns that a screen can have; what is known where nothing was measured."""
     try:
         found = tuple(min(2400, max(200, int(float(v)))) for v in str(text)[:40].split(","))
     except (ValueError, OverflowError):
-        return WIDTHS
-    return found if len(found) == len(WIDTHS) else WIDTHS
+        return known
+    return found if len(found) == len(WIDTHS) else known
 
 
 # --------------------------------------------------------------------------------- drawing
@@ -175,7 +175,7 @@ def attempt(here: Session, do: Callable[[], object]) -> None:
 def arrive(token: object, form: object, widths: object, request: gr.Request) -> list[Any]:
     """A page opens: its visitor's list, the form of its address, a run that still goes on."""
     here = session(request)
-    here.widths = _widths(widths)
+    here.widths = _widths(widths, here.widths)
     known, query = token_of(token, str(request.session_hash)), request.query_params
     asked = query.multi_items() if _form.means(dict(query)) else []
     values, notes = _form.from_address(asked)
@@ -187,7 +187,7 @@ def arrive(token: object, form: object, widths: object, request: gr.Request) -> 
 def shown(token: object, form: object, widths: object, request: gr.Request) -> list[Any]:
     """The tab opens: it is laid out only now; what the first act has handed over is in it."""
     here = session(request)
-    here.widths = _widths(widths)
+    here.widths = _widths(widths, here.widths)
     known = token_of(token, str(request.session_hash))
     filled: Any = gr.skip()
     if visitor(known).handed:
@@ -289,7 +289,7 @@ def changed(token: object, form: object, request: gr.Request) -> list[Any]:
 def resized(token: object, widths: object, request: gr.Request) -> list[Any]:
     """The window has another width: every picture is drawn for it."""
     here = session(request)
-    here.widths = _widths(widths)
+    here.widths = _widths(widths, here.widths)
     return _values(draw(visitor(str(token)), here))
 
 
@@ -306,9 +306,12 @@ async def follow(token: object, request: gr.Request) -> AsyncIterator[list[Any]]
         if time.monotonic() - beat > 1:
             beat = time.monotonic()
             await asyncio.to_thread(_attend, one)
+        widths = here.widths
         found = await asyncio.to_thread(_safely, one, here)
         if found is None or here.turn != mine:  # a newer one has begun meanwhile
             return
+        if here.widths != widths:  # drawn for a window that is no more
+            continue
         changes = _changes(found, last)
         if changes is not None:
             yield changes
