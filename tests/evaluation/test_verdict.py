@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_rel
 
-from workbench.evaluation import Verdict, summary, verdict, verdicts
+from workbench.evaluation import Verdict, corrected, summary, verdict, verdicts
 
 
 def splits(*values):
@@ -174,6 +174,17 @@ def test_corrected_p_by_hand():
     assert found["a"].p == pytest.approx(3 * raw["a"])
     assert found["b"].p == pytest.approx(max(3 * raw["a"], 2 * raw["b"]))
     assert found["c"].p == pytest.approx(max(2 * raw["b"], raw["c"]))
+
+
+def test_arms_with_baselines_of_their_own_are_corrected_together():
+    base, near, far = splits(0, 0, 0, 0), splits(0.1, 0.2, 0.3, 0.5), splits(1, 2, 3, 5)
+    shared = verdicts({"base": base, "near": near, "far": far})
+    assert corrected({"near": (near, base), "far": (far, base)}) == shared
+    shorter = corrected({"near": (near[:3], base[:3]), "far": (far, base)})
+    assert shorter["near"].n == 3 and shorter["far"].coverage > 0.95
+    own = verdict(near[:3], base[:3]).p, 2 * verdict(far, base).p
+    assert (shorter["near"].p, shorter["far"].p) == pytest.approx((max(own), own[1]))
+    assert corrected({}) == {}
 
 
 def test_the_order_of_arms_is_kept_and_irrelevant():

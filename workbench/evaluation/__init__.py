@@ -16,7 +16,15 @@ from workbench.evaluation.quality import (
     per_class_recall,
 )
 from workbench.evaluation.report import aggregate, report, reports
-from workbench.evaluation.verdict import Scores, Summary, Verdict, summary, verdict, verdicts
+from workbench.evaluation.verdict import (
+    Scores,
+    Summary,
+    Verdict,
+    corrected,
+    summary,
+    verdict,
+    verdicts,
+)
 
 __all__ = [
     "Bin",
@@ -32,6 +40,7 @@ __all__ = [
     "brier",
     "confusion",
     "confusion_difference",
+    "corrected",
     "ece",
     "flops",
     "kl_to_teacher",

@@ -113,15 +113,22 @@ def verdicts(scores: Mapping[str, Scores]) -> dict[str, Verdict]:
             "verdicts(scores={}): expected at least a baseline, because arms are compared with it"
         )
     baseline, *arms = scores
-    pairs = {arm: _pair(scores[arm], scores[baseline], f"verdicts[{arm!r}]") for arm in arms}
-    ranked = sorted(arms, key=lambda arm: _or_one(pairs[arm].p))
-    results, corrected = {}, 0.0
+    return corrected({arm: (scores[arm], scores[baseline]) for arm in arms})
+
+
+def corrected(comparisons: Mapping[str, tuple[Scores, Scores]]) -> dict[str, Verdict]:
+    """Return `verdicts` where every arm has a baseline of its own: name → (arm, baseline)."""
+    pairs = {
+        arm: _pair(own, base, f"verdicts[{arm!r}]") for arm, (own, base) in comparisons.items()
+    }
+    ranked = sorted(pairs, key=lambda arm: _or_one(pairs[arm].p))
+    results, most = {}, 0.0
     for rank, arm in enumerate(ranked):
-        p, left = _or_one(pairs[arm].p), len(arms) - rank
-        corrected = max(corrected, min(1.0, left * p))
-        level = LEVEL * (p / corrected) if corrected > 0 else LEVEL / left  # p = 0: the limit
-        results[arm] = _judge(pairs[arm], level, corrected)
-    return {arm: results[arm] for arm in arms}
+        p, left = _or_one(pairs[arm].p), len(pairs) - rank
+        most = max(most, min(1.0, left * p))
+        level = LEVEL * (p / most) if most > 0 else LEVEL / left  # p = 0: the limit
+        results[arm] = _judge(pairs[arm], level, most)
+    return {arm: results[arm] for arm in pairs}
 
 
 def summary(scores: Scores) -> Summary:
