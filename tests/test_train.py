@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import replace
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from workbench import assets, runs, words
 from workbench.recipe import digest
 from workbench.ui import _compare, _desk, _picture, _visitor, train
+from workbench.ui._take import Take
 from workbench.ui._visitor import Entry, name_of
 
 
@@ -83,3 +85,46 @@ def test_what_was_drawn_for_other_widths_is_drawn_again(monkeypatch):
     monkeypatch.setattr(train, "session", lambda request: here)
     monkeypatch.setattr(train, "draw", draw)
     assert len(asyncio.run(followed())) == 1 and drawn == [train.WIDTHS, (350,) * 4]
+
+
+@pytest.mark.parametrize("place", [0, 1])
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [("stopped", "one of them was stopped. A stop"), ("failed", "one of them broke")],
+)
+def test_a_run_that_did_not_reach_its_end_is_compared_there_and_says_so(
+    sights, place, state, said
+):
+    sights[place] = at(sights[place], state, 60)
+    now = scene(sights, chosen=1)
+    one, other = (now.compared[sight.run] for sight in sights[1:])
+    assert one.step == 60 and other.step == (None if place else 60)
+    assert one.several and other.several, "widened like the others"
+    assert one.pairs == tuple(
+        a - b for a, b in zip(*(_compare.scores(s, 60) for s in sights[1::-1]), strict=True)
+    )
+    alone = _compare.compare(sights[0], sights[:2])[sights[1].run].verdict
+    assert one.verdict.p >= alone.p and one.verdict.coverage >= alone.coverage
+    told = _picture.finding(now)
+    assert "pairs at step 60)" in told and f"Compared at step 60, where {said}" in told
+    assert "widened for the number" in told
+
+
+def test_what_still_learns_has_no_verdict_and_widens_no_other(sights):
+    before = scene(sights[:2], chosen=1)
+    sights[2] = at(sights[2], "running", 100)
+    now = scene(sights, chosen=1)
+    assert now.compared[sights[1].run] == before.compared[sights[1].run]
+    assert "Compared at" not in _picture.finding(now)
+    assert re.search("T\u00a0=\u00a01.*, is learning", _picture.finding(scene(sights, chosen=2)))
+    sights[0] = at(sights[0], "paused", 100)
+    assert "Labels only is learning" in _picture.finding(scene(sights, chosen=1))
+
+
+def test_runs_of_unequal_length_say_so(sights):
+    shorter = Take(sights[1].take.folder)
+    shorter.recipes = tuple(recipe.but(steps=60) for recipe in shorter.recipes)
+    sights[1] = replace(at(sights[1], "finished", 60), take=shorter)
+    told = _picture.finding(scene(sights, chosen=1))
+    assert "One learned for 60 steps, the other for 300." in told
+    assert "One learned" not in _picture.finding(scene(sights, chosen=2))

@@ -391,9 +391,10 @@ def lower(name: str) -> str:
     return name[:1].lower() + name[1:]
 
 
-def caveat(tuned: bool, over: str, several: bool, seeds: bool) -> str:
-    """What the verdict does not say."""
-    parts = [
+def caveat(tuned: bool, over: str, several: bool, seeds: bool, length: str) -> str:
+    """What the verdict does not say; `length`, from `cut` or `unequal`, goes first."""
+    parts = [length] if length else []
+    parts += [
         f"Pairs are {over} that start alike, on one split of the data."
         if over == "seeds"
         else f"Pairs are {over}.",
@@ -406,6 +407,21 @@ def caveat(tuned: bool, over: str, several: bool, seeds: bool) -> str:
     if seeds:
         parts.append("Only students that both have are paired.")
     return " ".join(parts)
+
+
+def cut(step: int, broke: bool) -> str:
+    """Why two runs are compared before their end, and what that is worth."""
+    if broke:
+        return f"Compared at step {thousands(step)}, where one of them broke."
+    return (
+        f"Compared at step {thousands(step)}, where one of them was stopped. "
+        "A stop chosen by eye makes the interval look surer than it is."
+    )
+
+
+def unequal(steps: int, others: int) -> str:
+    """That one run had more training than the other."""
+    return f"One learned for {thousands(steps)} steps, the other for {thousands(others)}."
 
 
 ALONE = "Run a second recipe, and this line says which is better."

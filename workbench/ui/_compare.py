@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from workbench.evaluation import Verdict, verdict, verdicts
+from workbench.evaluation import Scores, Verdict, corrected, verdict
 from workbench.ui import _form
 from workbench.ui._desk import Sight
 
@@ -28,30 +28,31 @@ def scores(sight: Sight, step: int | None = None) -> tuple[float | None, ...]:
 
 
 def compare(baseline: Sight | None, sights: Sequence[Sight]) -> dict[str, Compared]:
-    """Every run against the baseline; one that is not over at the last step both have."""
+    """Every run against the baseline; one that did not reach its end at the last step both have.
+
+    Holm's correction counts all that are over, stopped ones too: they were looked at like others.
+    """
     if baseline is None:
         return {}
-    settled: dict[str, tuple[float | None, ...]] = {}
+    over: dict[str, tuple[Scores, Scores]] = {}
     found: dict[str, Compared] = {}
-    base = scores(baseline)
     for sight in sights:
         if sight.run == baseline.run or not sight.events:
             continue
-        over = sight.state == baseline.state == "finished"
-        step = None if over else min(sight.step, baseline.step)
+        whole = sight.state == baseline.state == "finished"
+        step = None if whole else min(sight.step, baseline.step)
         ours, theirs = scores(sight, step), scores(baseline, step)
         n = min(len(ours), len(theirs))
-        if over and len(ours) == len(theirs):
-            settled[sight.run] = ours
-        alone = verdict([ours[:n]], [theirs[:n]])
+        pair = [ours[:n]], [theirs[:n]]
+        if not (sight.active or baseline.active):
+            over[sight.run] = pair
         pairs = tuple(
             a - b for a, b in zip(ours, theirs, strict=False) if a is not None and b is not None
         )
-        found[sight.run] = Compared(alone, pairs, step, len(ours) != len(theirs))
-    if len(settled) > 1:  # Holm's correction, among those that are over
-        judged = verdicts({"": [base]} | {run: [row] for run, row in settled.items()})
-        for run, one in judged.items():
-            found[run] = Compared(one, found[run].pairs, None, False, several=True)
+        found[sight.run] = Compared(verdict(*pair), pairs, step, len(ours) != len(theirs))
+    if len(over) > 1:
+        for run, one in corrected(over).items():
+            found[run] = replace(found[run], verdict=one, several=True)
     return found
 
 

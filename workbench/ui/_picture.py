@@ -312,11 +312,18 @@ def finding(now: Scene) -> str:
     one = now.compared.get(sight.run)
     if one is None:
         return ""
-    if sight.active:
-        return f'<p class="say">{_text(words.going(sight.name))}</p>'
+    if sight.active or base.active:
+        learns = sight if sight.active else base
+        return f'<p class="say">{_text(words.going(learns.name))}</p>'
     chip = charts.chip(one.verdict.text)
     text = words.finding(sight.name, base.name, one.verdict, one.step)
-    note = words.caveat(tuned([base, sight]), one.verdict.over, one.several, one.fewer)
+    length = ""
+    if one.step is not None:
+        shorter = min(sight, base, key=lambda run: run.step)
+        length = words.cut(one.step, broke=shorter.state == "failed")
+    elif sight.steps != base.steps:
+        length = words.unequal(sight.steps, base.steps)
+    note = words.caveat(tuned([base, sight]), one.verdict.over, one.several, one.fewer, length)
     return (
         f'<div class="verdict" data-verdict="{one.verdict.text}">{chip}'
         f'<p class="say">{_text(text)}</p><p class="aside">{escape(note)}</p></div>'
