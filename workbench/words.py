@@ -86,6 +86,10 @@ HEADLINE = "What should the student copy?"
 PRESETS = "Start from"
 RECIPE, METHOD, MORE = "Recipe", "Method", "More"
 MORE_HINT = "rate, steps, students, teacher"
+GONE = (
+    "The workbench cannot be reached; your runs are kept. "
+    "Start it again, and this page goes on by itself."
+)
 LOADING = "Opening the workbench."
 
 # what each button says is also what it does

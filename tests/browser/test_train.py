@@ -423,3 +423,23 @@ def test_a_restarted_server_finds_the_list(browser, tmp_path):
         run(page, "Continue")
         expect(status(page)).to_contain_text("Running")
     context.close()
+
+
+def test_a_server_that_is_gone_is_said_once_in_the_pages_words(browser, tmp_path, keep):
+    server = Server(tmp_path / "home", pace=1.0)
+    page = browser.new_page()
+    with server:
+        page.goto(f"{server.url}/?tab=train")
+        page.wait_for_selector("#curves svg")
+        expect(page.locator("#gone")).to_be_hidden()
+    page.click("#do-main")
+    expect(page.locator("#gone")).to_be_visible(timeout=10_000)  # Gradio asks every two seconds
+    expect(page.locator("#gone")).to_contain_text("cannot be reached; your runs are kept")
+    page.wait_for_timeout(1500)
+    shown = page.locator("[data-testid=toast-body]")
+    assert not any(one.is_visible() for one in shown.all())
+    keep(page, "train-gone", full=False)
+    with server:  # the same port: the page finds it by itself
+        expect(page.locator("#gone")).to_be_hidden(timeout=20_000)
+        expect(page.locator("#pins tbody tr")).to_have_count(2)
+    page.close()

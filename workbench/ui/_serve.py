@@ -180,4 +180,6 @@ def _top() -> str:
         f'<button type="button" class="link" id="mode" data-dark="{words.DARK}" '
         f'data-light="{words.LIGHT}">{words.DARK}</button>'
     )
-    return f'<div class="brand">{mark}{words.BRAND}</div><div class="bar-end">{copy}{mode}</div>'
+    gone = f'<p id="gone" class="notice" role="alert">{words.GONE}</p>'
+    brand = f'<div class="brand">{mark}{words.BRAND}</div>'
+    return f'{gone}{brand}<div class="bar-end">{copy}{mode}</div>'

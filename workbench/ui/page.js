@@ -145,6 +145,19 @@
     const place = held?.closest('.run-bar')
     if (place) bar.observe(place, { subtree: true, childList: true, attributes: true })
   })
+  // a request that finds no server says so in the page's words, in place of Gradio's
+  const ask = window.fetch
+  const gone = (is) => document.body?.classList.toggle('gone', is)
+  window.fetch = async (...given) => {
+    try {
+      const answer = await ask(...given)
+      gone(false)
+      return answer
+    } catch (error) {
+      if (error instanceof TypeError) gone(true) // what was only called off is another error
+      throw error
+    }
+  }
   // a redrawn picture must not close what somebody opened below it
   const open = new Set()
   new MutationObserver((changes) => {
