@@ -425,6 +425,17 @@ def test_a_restarted_server_finds_the_list(browser, tmp_path):
     context.close()
 
 
+def test_the_footer_opens_the_calls_for_scripts_and_has_no_picture(visit, keep):
+    page = visit()
+    footer = page.locator("footer")
+    assert footer.inner_text().strip() == "Use via API"
+    assert not any(one.is_visible() for one in footer.locator("img").all())
+    footer.scroll_into_view_if_needed()
+    keep(page, "train-footer", full=False)
+    footer.get_by_role("button", name="Use via API").click()
+    expect(page.locator(".api-docs")).to_contain_text("/compare")
+
+
 def test_a_server_that_is_gone_is_said_once_in_the_pages_words(browser, tmp_path, keep):
     server = Server(tmp_path / "home", pace=1.0)
     page = browser.new_page()
