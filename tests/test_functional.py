@@ -353,6 +353,14 @@ def test_a_loss_refuses_a_teacher_of_another_batch():
 
 
 @pytest.mark.parametrize("name", METHODS)
+def test_a_mask_that_would_be_left_aside_is_refused(name):
+    student, teacher, y = GOOD
+    batch = Batch(torch.zeros(4, 1), y, mask=torch.ones(4, dtype=torch.bool))
+    with pytest.raises(BadInput, match="batch.mask is given: expected None, because no loss"):
+        METHODS[name]().loss(student, teacher, batch, None)
+
+
+@pytest.mark.parametrize("name", METHODS)
 def test_an_empty_batch_has_no_loss(name):
     nothing, y = Outputs(torch.zeros(0, 10)), torch.zeros(0).long()
     terms = METHODS[name]().loss(nothing, nothing, Batch(torch.zeros(0, 1), y), None)

@@ -483,7 +483,8 @@ def _explained(loss: Loss) -> Loss:
         self: Method, student: Outputs, teacher: Outputs | None, batch: Batch, adapter: Any = None
     ) -> Mapping[str, Tensor]:
         try:
-            if batch.y.shape[-1] == student.logits.shape[-2]:  # else it might broadcast
+            fits = batch.y.shape[-1] == student.logits.shape[-2]  # else it might broadcast
+            if fits and batch.mask is None:
                 return loss(self, student, teacher, batch, adapter)
         except BadInput:
             raise
@@ -522,6 +523,8 @@ def _fault(method: Method, student: object, teacher: object, batch: object) -> s
             f"teacher.logits {tuple(teacher.logits.shape)} beside student.logits "
             f"{tuple(z.shape)}: expected the same samples and classes"
         )
+    if batch.mask is not None:  # left aside, it would count tokens that are none
+        return "batch.mask is given: expected None, because no loss has tokens to leave out yet"
     if y.numel() and not -1 <= int(y.min()) <= int(y.max()) < z.shape[-1]:
         return (
             f"batch.y holds {int(y.min())} to {int(y.max())}: expected -1 to {z.shape[-1] - 1} "
