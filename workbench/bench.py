@@ -63,8 +63,8 @@ def measure(
     few = 1 if quick else 2
     parts: list[tuple[str, Callable[[], dict[str, float]]]] = [
         ("imports", lambda: imports(4 * few)),
-        ("one pass for 24 students", lambda: one_pass(6 * few)),
-        ("a cached teacher, MLP", lambda: cached("mlp", "mlp-16", 200, 8 * few)),
+        ("one pass for 24 students", lambda: one_pass(10 * few)),
+        ("a cached teacher, MLP", lambda: cached("mlp", "mlp-16", 200, 20 * few)),
         ("a cached teacher, CNN", lambda: cached("cnn", "cnn-8", 60, 6 * few)),
         ("the app's start", lambda: app(2 * few)),
     ]
