@@ -19,7 +19,7 @@ import torch
 from lab import KD, Hint, Memory, Stages, assert_same_weights, digits, known
 from torch import nn
 
-from workbench import METHODS, Recipe, Run, runs
+from workbench import METHODS, Recipe, Run, engine, runs
 from workbench.__main__ import main
 from workbench.assets import shipped, unsound
 from workbench.base import BadInput, Trouble
@@ -180,6 +180,35 @@ def test_halt_stops_a_training():
             run.halt()
     assert run.status.status == "stopped" and 0 < run.status.step < 100_000
     assert len(Run(long()).events()) == 2
+
+
+PLACES = [(engine.Stack, "look"), (engine.Stack, "_step"), (runs.Recorder, "record"),
+          (runs.Recorder, "note"), (runs.Recorder, "save")]  # fmt: skip
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+@pytest.mark.parametrize("place", PLACES, ids=lambda place: place[1])
+def test_wherever_ctrl_c_falls_the_run_resumes_to_the_same(hasty, monkeypatch, place, count):
+    whole, weights = reference(small())
+    runs.remove(Run(small()).folder)
+    owner, name = place
+    act, calls = getattr(owner, name), []
+
+    def interrupted(*args, **more):
+        calls.append(name)
+        if len(calls) == count:
+            signal.raise_signal(signal.SIGINT)
+        return act(*args, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, name, interrupted)
+        run = Run(small())
+        with pytest.raises(KeyboardInterrupt):
+            run.drain()
+    assert run.status.status == "stopped" and run.events() == whole[: len(run.events())]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert list(Run(small())) == whole
+    assert_same_weights(run.student().state_dict(), weights[0])
 
 
 def test_what_fails_says_why_and_can_be_tried_again(monkeypatch):

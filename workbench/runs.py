@@ -23,11 +23,13 @@ import os
 import platform
 import re
 import shutil
+import signal
 import threading
 import time
 import uuid
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
@@ -376,12 +378,8 @@ class Run:
                 state = self._prepared()
                 kept = recorder.resume(state)
             yield from kept
-            for event in train(state):
-                if not lease.mine():
-                    raise TakenOver(
-                        f"{folder}: another process took this run over; it goes on there"
-                    )
-                recorder.record(event, state)
+            events = train(state)
+            while event := self._next(events, state, recorder, lease):
                 yield event
                 recorder.resumed()
             if state.step < state.steps:
@@ -403,6 +401,20 @@ class Run:
             recorder.close()
             lease.release()
             self._state = None
+
+    def _next(
+        self, events: Iterator[Event], state: State, recorder: Recorder, lease: Lease
+    ) -> Event | None:
+        """The next event, recorded; None at the end."""
+        with _patient(state):
+            event = next(events, None)
+            if event is not None:
+                if not lease.mine():
+                    raise TakenOver(
+                        f"{recorder.folder}: another process took this run over; it goes on there"
+                    )
+                recorder.record(event, state)
+        return event
 
     def _prepared(self) -> State:
         self._state = prepare(self.recipes, self.device, lambda: self._halt)
@@ -474,6 +486,32 @@ class TakenOver(Trouble):
 
 class Halted(Exception):
     """Asked to stop while a teacher was still being made."""
+
+
+@contextmanager
+def _patient(state: State) -> Iterator[None]:
+    """Ctrl-C inside waits for the step under way, and for its event to be on disk.
+
+    In the middle of a step some weights have moved and others have not, and between a step and
+    its event the history would get a hole: neither could be resumed to the same numbers.
+    """
+    ours = threading.current_thread() is threading.main_thread()
+    if not ours or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+    asked: list[int] = []
+
+    def later(number: int, _: object) -> None:
+        asked.append(number)
+        state.halt = True
+
+    signal.signal(signal.SIGINT, later)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if asked:
+        raise KeyboardInterrupt
 
 
 class Recorder:
