@@ -426,6 +426,31 @@ def unlink(path):
     path.unlink()
 
 
+def lose_a_line(path):
+    first, _, *rest = path.read_text().splitlines(keepends=True)
+    path.write_text("".join([first, *rest]))
+
+
+def lose_the_last_line(path):
+    *kept, _ = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(kept))
+
+
+def one_word(path):
+    path.write_text("garbage")
+
+
+def another_runs(path):
+    """A line that is an event, but of two students."""
+    first, *rest = path.read_text().splitlines(keepends=True)
+    path.write_text("".join([list(Run([small(seed=8), small(seed=9)]))[0].to_json(), "\n", *rest]))
+
+
+def add_a_byte(path):
+    with open(path, "a") as file:
+        file.write(" ")
+
+
 DONE = [
     ("state.json", garble),
     ("state.json", halve),
@@ -435,6 +460,7 @@ DONE = [
     ("events.jsonl", halve),
     ("events.jsonl", garble),
     ("events.jsonl", unlink),
+    ("events.jsonl", add_a_byte),
     ("weights.safetensors", flip),
     ("weights.safetensors", halve),
     ("weights.safetensors", unlink),
@@ -446,6 +472,11 @@ STOPPED = [
     ("state.json", unlink),
     ("events.jsonl", break_line),
     ("events.jsonl", garble),
+    ("events.jsonl", one_word),
+    ("events.jsonl", unlink),
+    ("events.jsonl", lose_a_line),
+    ("events.jsonl", lose_the_last_line),
+    ("events.jsonl", another_runs),
     ("recipes.json", garble),
     ("recipes.json", replace_with_list),
     ("checkpoint.safetensors", halve),
@@ -486,8 +517,10 @@ def test_a_damaged_stopped_run_trains_again(home, name, damage, direct):
     folder = Run(small()).folder
     damage(folder / name)
     if direct and name in ("recipes.json", "state.json", "events.jsonl"):
-        with pytest.raises(runs.Damaged, match=name), warnings.catch_warnings():
-            Run.at(folder).status, Run.at(folder).events()
+        kept = {path.name: path.read_bytes() for path in folder.iterdir()}
+        with pytest.raises(runs.Damaged, match=name):
+            list(Run.at(folder))
+        assert {path.name: path.read_bytes() for path in folder.iterdir()} == kept
         return
     with pytest.warns(DamagedRunWarning, match="set aside") as caught:
         run = Run.at(folder) if direct else Run(small())
@@ -524,6 +557,47 @@ def test_events_beyond_the_checkpoint_are_told_again_not_twice():
         file.write(b"0" * 1200)
     assert list(Run(small())) == whole
     assert len((folder / "opinions.f16").read_bytes()) == 5 * 1200
+
+
+def test_a_take_that_grows_while_it_is_read_is_not_damaged():
+    """Whoever looks, at whatever moment: between the events, and while it is taken up again."""
+    recipe = small(steps=600, events=150, batch_size=10)
+    ended, found = threading.Event(), []
+
+    def watch(folder):
+        while not ended.is_set():
+            runs.verify(folder)
+            found.append(len(runs.read_events(folder)))
+
+    with ThreadPoolExecutor(1) as pool:
+        watching = pool.submit(watch, Run(recipe).folder)
+        for stop in (20, 50, 90):
+            for event in Run(recipe):
+                if event.step > 4 * stop:
+                    break
+        Run(recipe).drain()
+        ended.set()
+        watching.result(20)
+    assert len(set(found)) > 10
+
+
+def test_a_take_is_read_once_for_each_change_of_its_files(monkeypatch):
+    done, stopped = Run(small()).drain().folder, Run(small(seed=1)).folder
+    for _ in Run(small(seed=1)):
+        break
+    calls = []
+    monkeypatch.setattr(
+        runs, "checksum", lambda path, sum=runs.checksum: calls.append(path) or sum(path)
+    )
+    monkeypatch.setattr(
+        runs, "read_events", lambda path, read=runs.read_events: calls.append(path) or read(path)
+    )
+    for _ in range(3):
+        runs.verify(done), runs.verify(stopped)
+    assert len(calls) == 4
+    os.utime(stopped / "events.jsonl"), os.utime(done / "weights.safetensors")
+    runs.verify(done), runs.verify(stopped)
+    assert len(calls) == 8
 
 
 def test_a_checkpoint_of_another_shape_is_not_loaded(home):

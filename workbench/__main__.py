@@ -665,8 +665,7 @@ def _replay(args: argparse.Namespace) -> int:
     from workbench.runs import Run, verify
 
     run = Run.at(_find(args.run)[0])
-    if run.status.status == "done":
-        verify(run.folder)
+    verify(run.folder)
     events = run.events()
     if args.json:
         for event in events:

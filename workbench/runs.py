@@ -341,8 +341,7 @@ class Run:
         folder, seen = self.folder, -1
         while True:
             lease, done = Lease(folder), self.status.status == "done"
-            if done:
-                verify(folder)
+            verify(folder)
             mine = not done and lease.take()
             source = self._train(folder, lease) if mine else self._tail(folder)
             for event in iter(self.events()) if done else source:
@@ -622,8 +621,7 @@ class Recorder:
         }
         self.close()
         save_tensors(self.folder / "weights.safetensors", tensors)
-        names = ("recipes.json", "events.jsonl", "weights.safetensors")
-        sums = {name: checksum(self.folder / name) for name in names}
+        sums = {name: checksum(self.folder / name) for name in SEALED}
         self.note("done", state.steps, state.step, sums=sums)
         (self.folder / "checkpoint.safetensors").unlink(missing_ok=True)
 
@@ -666,12 +664,7 @@ def sound(name: str) -> list[Path]:
     good = []
     for take in takes(name):
         try:
-            status = Status.read(take)
-            if status.status == "done":
-                verify(take)
-            else:
-                Run.at(take)
-                read_events(take)
+            verify(take)
             good.append(take)
         except Damaged as error:
             set_aside(take, str(error))
@@ -726,23 +719,78 @@ def read_events(folder: Path) -> list[Event]:
         raise Damaged(f"{folder}/events.jsonl: {error}") from None
 
 
-_verified: dict[Path, tuple[float, ...]] = {}
+SEALED = ("recipes.json", "events.jsonl", "weights.safetensors")
+_verified: dict[Path, tuple[object, ...]] = {}
 
 
 def verify(folder: Path) -> None:
-    """`Damaged` unless every file of a finished take is what its checksum says."""
-    names = ("recipes.json", "events.jsonl", "weights.safetensors")
-    try:
-        stamps = tuple((folder / name).stat().st_mtime for name in names)
-    except OSError as error:
-        raise Damaged(f"{folder}: {error.filename} is missing") from None
+    """`Damaged` unless a take can be trusted; its files are read once for each change of them.
+
+    A finished take is what its checksums say. One that is not finished has told every step that
+    it got to. One that is being trained grows while it is read: that is left to who trains it.
+    """
+    names = ("state.json", "checkpoint.safetensors", *SEALED)
+    stamps = tuple(_stamp(folder / name) for name in names)
     if _verified.get(folder) == stamps:
         return
-    sums = Status.read(folder).sums or {}
-    for name in names:
-        if checksum(folder / name) != sums.get(name):
-            raise Damaged(f"{folder}/{name}: its checksum does not fit (changed or half-written)")
+    status = Status.read(folder)
+    if status.status == "done":
+        _verify_sums(folder, status)
+    elif Lease.held(folder):
+        return
+    else:
+        _verify_steps(folder, status)
     _verified[folder] = stamps
+
+
+def _stamp(path: Path) -> tuple[int, ...] | None:
+    """What changes with a file; None if it is not there."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _verify_sums(folder: Path, status: Status) -> None:
+    sums = status.sums or {}
+    for name in SEALED:
+        try:
+            found = checksum(folder / name)
+        except OSError:
+            raise Damaged(f"{folder}/{name}: is missing") from None
+        if found != sums.get(name):
+            raise Damaged(f"{folder}/{name}: its checksum does not fit (changed or half-written)")
+
+
+def _verify_steps(folder: Path, status: Status) -> None:
+    # read before the events, which may still grow; who was killed goes on from its checkpoint
+    reached = max(_checkpoint_step(folder), status.step * (status.status != "running"))
+    recipes, events = Run.at(folder).recipes, read_events(folder)
+    due = engine.emits(recipes[0].steps, recipes[0].events)
+    told = tuple(event.step for event in events)
+    if told != due[: len(told)] or not all(_fits(event, recipes) for event in events):
+        raise Damaged(f"{folder}/events.jsonl: its lines are not those of its recipe's steps")
+    if reached and sum(step <= reached for step in due) > len(told):
+        last = f"ends at step {told[-1]}" if told else "holds no event"
+        raise Damaged(f"{folder}/events.jsonl: {last}, but the run got to step {reached}")
+
+
+def _fits(event: Event, recipes: Sequence[Recipe]) -> bool:
+    """Whether an event is one of these students' and says something about each."""
+    rows = (*event.terms.values(), *event.accuracy.values())
+    return event.steps == recipes[0].steps and all(len(row) == len(recipes) for row in rows)
+
+
+def _checkpoint_step(folder: Path) -> int:
+    """The step of the checkpoint; 0 where there is none, or none that can be read."""
+    from safetensors import safe_open
+
+    try:
+        with safe_open(folder / "checkpoint.safetensors", "pt") as file:  # not all of it is read
+            return int(file.get_tensor("step"))
+    except Exception:  # who resumes from it says what is wrong with it
+        return 0
 
 
 def set_aside(path: Path, why: str) -> None:
