@@ -16,11 +16,11 @@ from app_server import ROOT, Server, free_port
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 
-from workbench import vision, words
+from workbench import Recipe, Run, runs, vision, words
 from workbench.base import BadInput
 from workbench.data import DATA
 from workbench.methods import METHODS
-from workbench.ui import _check, _form, _serve, _take, _visitor, pages
+from workbench.ui import _check, _form, _serve, _take, _visitor, pages, train
 
 
 @pytest.fixture(scope="module")
@@ -398,3 +398,80 @@ def test_a_damaged_list_starts_anew(tmp_path, monkeypatch):
 
 def test_the_first_act_is_the_landing_page():
     assert min(pages().values(), key=lambda page: page.order).title == words.START
+
+
+# ------------------------------------------------------------------------ damage and the disk
+
+
+def listed(token, *runs_):
+    """A visitor's list with these runs in it, the last one chosen."""
+    with _visitor.change(token) as one:
+        for run in runs_:
+            one.put(_visitor.Entry(_visitor.name_of(run.folder)))
+            one.chosen = _visitor.name_of(run.folder)
+    return one
+
+
+def garble(path):
+    path.write_text("garbage")
+
+
+def lose_a_line(path):
+    first, _, *rest = path.read_text().splitlines(keepends=True)
+    path.write_text("".join([first, *rest]))
+
+
+def add_a_byte(path):
+    path.write_bytes(path.read_bytes() + b" ")
+
+
+FORM = _form.show(_form.defaults())
+DAMAGE = [
+    ("stopped", "events.jsonl", garble),
+    ("stopped", "events.jsonl", lose_a_line),
+    ("stopped", "state.json", garble),
+    ("stopped", "recipes.json", garble),
+    ("done", "events.jsonl", add_a_byte),
+    ("done", "weights.safetensors", garble),
+]
+
+
+@pytest.mark.parametrize(
+    ("how", "name", "damage"), DAMAGE, ids=lambda v: getattr(v, "__name__", v)
+)
+def test_a_damaged_run_leaves_the_list_and_the_page_says_so(home, how, name, damage):
+    run, sound = (Run(Recipe(steps=12, events=4, seed=seed)) for seed in range(2))
+    sound.drain()
+    for event in run:
+        if how == "stopped" and event.step == 6:
+            break
+    token, here = _visitor.new_token(), train.Session(form=FORM)
+    one = listed(token, sound, run)
+    before = train.draw(one, here)
+    assert "notice" not in before["status"]
+    damage(run.folder / name)
+    with pytest.warns(runs.DamagedRunWarning, match=name):
+        after = train.draw(one, here)
+    assert words.DAMAGED in after["status"] and after["labels"][0]
+    assert after["pins"].count("<tr") == before["pins"].count("<tr") - 1
+    assert one.chosen == _visitor.name_of(sound.folder) and not run.folder.exists()
+    assert len(list((home / "damaged").iterdir())) == 1
+    again = train.draw(one, train.Session(form=FORM))
+    assert "notice" not in again["status"] and again["pins"] == after["pins"]
+
+
+def test_a_run_that_grows_is_not_taken_for_damaged(home):
+    """Its trainer holds the lease; what it is just writing says nothing about it."""
+    run = Run(Recipe(steps=12, events=4))
+    token, here = _visitor.new_token(), train.Session(form=FORM)
+    for event in run:
+        one = listed(token, run)
+        path = run.folder / "events.jsonl"
+        whole = path.stat().st_size
+        with open(path, "a") as file:
+            file.write('{"step"')
+        assert "notice" not in train.draw(one, here)["status"]
+        os.truncate(path, whole)
+        if event.step == 6:
+            break
+    assert run.folder.exists() and not (home / "damaged").exists()

@@ -142,6 +142,10 @@ SHORT = {"kd": "Distilled", "scratch": "Labels only"}
 TERMS = {"teacher": "from teacher", "labels": "from labels", "uniform": "smoothing"}
 
 BROKEN = "Something here did not work; your runs are kept. Reload the page to go on."
+DAMAGED = (
+    "A run of this list was damaged on the disk and is set aside. Run it again, "
+    "or go on with the others."
+)
 STILL = "Your run is still going, step {} of {}. Stop it first, or let it end."
 SHARED_PACE = "Others watch this run, so its pace stays as it is."
 REMOVE_LIVE = "This run is still going. Stop it first."

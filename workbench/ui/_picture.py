@@ -41,7 +41,7 @@ def _text(text: str) -> str:
     return escape(text.replace(" = ", "\u00a0=\u00a0"))
 
 
-def scene(one: Visitor, widths: tuple[int, ...] = WIDTHS, message: str = "") -> Scene:
+def scene(one: Visitor, widths: tuple[int, ...] = WIDTHS) -> Scene:
     """The scene of a visitor."""
     sights = look(one)
     by_run = {sight.run: sight for sight in sights}
@@ -55,7 +55,6 @@ def scene(one: Visitor, widths: tuple[int, ...] = WIDTHS, message: str = "") -> 
         baseline,
         compare(baseline, sights),
         widths,
-        message,
     )
 
 

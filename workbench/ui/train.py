@@ -119,7 +119,10 @@ def _ready(made: _form.Setup, hurried: bool) -> str:
 
 def draw(one: Visitor, here: Session, calm: bool = True) -> dict[str, Any]:
     """Every part of the page; without the calm ones while a run grows."""
-    now = scene(one, here.widths, here.message)
+    now = scene(one, here.widths)
+    if one.notice:
+        here.message, one.notice = f"{one.notice} {here.message}".strip(), ""
+    now = replace(now, message=here.message)
     made, name, wrong = _meant(here.form)
     if now.live and now.bar:
         here.watched = now.bar.run
