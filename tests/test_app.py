@@ -20,7 +20,7 @@ from workbench import Recipe, Run, runs, vision, words
 from workbench.base import BadInput
 from workbench.data import DATA
 from workbench.methods import METHODS
-from workbench.ui import _check, _form, _serve, _take, _visitor, pages, train
+from workbench.ui import _check, _desk, _form, _serve, _take, _visitor, pages, train
 
 
 @pytest.fixture(scope="module")
@@ -475,3 +475,21 @@ def test_a_run_that_grows_is_not_taken_for_damaged(home):
         if event.step == 6:
             break
     assert run.folder.exists() and not (home / "damaged").exists()
+
+
+def test_a_run_that_the_disk_stopped_says_why_and_can_go_on(home, monkeypatch):
+    run, why = Run(Recipe(steps=12, events=4)), "the disk has no room; make some"
+    for _ in run:
+        break
+    state = json.loads((run.folder / "state.json").read_text())
+    runs.Status(**state | {"status": "running", "step": 0}).write(run.folder)
+    one, here = listed(_visitor.new_token(), run), train.Session(form=FORM)
+    assert "no room" not in train.draw(one, here)["status"]
+    monkeypatch.setitem(_desk.pool().why, run.folder, why)  # as its worker said
+    found = train.draw(one, here)
+    assert words.STATES["stopped"] in found["status"] and words.whole(why) in found["status"]
+    assert words.CONTINUE in found["labels"]
+    here.message = words.whole(why)
+    assert train.draw(one, here)["status"].count(words.whole(why)) == 1
+    run.drain()
+    assert "no room" not in train.draw(one, train.Session(form=FORM))["status"]

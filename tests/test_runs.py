@@ -709,7 +709,7 @@ def test_who_set_no_home_is_not_told_that_it_is_bad(tmp_path, monkeypatch, cache
     cache = tmp_path / cache
     monkeypatch.delenv("WORKBENCH_HOME")
     monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
-    with pytest.raises(Trouble, match="; set WORKBENCH_HOME to a folder") as caught:
+    with pytest.raises(Trouble, match="set WORKBENCH_HOME to a folder") as caught:
         runs.usable_home()
     assert str(caught.value).startswith(f"{cache / 'distillation-workbench'}: ")
 
@@ -726,6 +726,19 @@ def test_a_full_disk_before_the_run(monkeypatch):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert len(list(Run(small()))) == 5
+
+
+def test_a_lease_for_which_there_is_no_room_is_not_held(tmp_path, monkeypatch):
+    """Else everybody would wait for a trainer who never was."""
+
+    def full(path, mode):
+        Path(path).touch()
+        no_room()
+
+    monkeypatch.setattr(runs, "open", full, raising=False)
+    with pytest.raises(Trouble, match="No space left.*make room"):
+        Lease(tmp_path).take()
+    assert not Lease.held(tmp_path) and not list(tmp_path.iterdir())
 
 
 def test_a_full_disk_during_the_run(monkeypatch):
@@ -756,8 +769,8 @@ def test_a_disk_that_is_full_for_events(monkeypatch, name):
         with pytest.raises(Trouble, match="No space left.*make room") as caught:
             run.drain()
         assert len(str(caught.value).splitlines()) == 1
-    assert run.status.status == "failed" and not Lease.held(run.folder)
-    assert len(list(Run(small()))) == 5
+    assert run.status.status == "stopped" and "No space left" in run.status.reason
+    assert not Lease.held(run.folder) and len(list(Run(small()))) == 5
 
 
 def test_the_oldest_takes_go_first(monkeypatch):

@@ -29,7 +29,7 @@ import time
 import uuid
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
@@ -82,12 +82,17 @@ def usable_home() -> Path:
         probe.write_text("")
         probe.unlink()
     except (OSError, RuntimeError) as error:
-        why = getattr(error, "strerror", None) or error
-        raise Trouble(
-            f"{_called(folder)}: runs cannot be kept there ({why}); "
-            "set WORKBENCH_HOME to a folder you may write to, on a disk with room"
-        ) from None
+        raise _refused(error, folder) from None
     return folder
+
+
+def _refused(error: Exception, folder: Path | None = None) -> Trouble:
+    """What the disk refuses, whichever file it was: the home, why, and the remedy."""
+    why = getattr(error, "strerror", None) or error
+    return Trouble(
+        f"{_called(folder or home())}: runs cannot be kept there ({why}); make room on its disk, "
+        "or set WORKBENCH_HOME to a folder you may write to"
+    )
 
 
 # ----------------------------------------------------------------------------------- files
@@ -111,10 +116,7 @@ def write(path: Path, content: str | bytes) -> None:
         part.unlink(missing_ok=True)
         if isinstance(error, FileNotFoundError):
             raise
-        raise Trouble(
-            f"{path.parent}: cannot write {path.name} ({error.strerror}); "
-            "make room on the disk or set WORKBENCH_HOME to another folder"
-        ) from None
+        raise _refused(error) from None
 
 
 def checksum(path: Path) -> str:
@@ -214,10 +216,8 @@ class Lease:
         except FileExistsError:
             return False
         except OSError as error:
-            raise Trouble(
-                f"{self.path.parent}: cannot be written ({error.strerror}); "
-                "set WORKBENCH_HOME to a folder you may write to"
-            ) from None
+            self.path.unlink(missing_ok=True)  # made, but there was no room for what it says
+            raise _refused(error) from None
         threading.Thread(target=self._beat, daemon=True).start()
         return True
 
@@ -366,9 +366,9 @@ class Run:
             time.sleep(0.05)
 
     def _train(self, folder: Path, lease: Lease) -> Iterator[Event]:
-        recorder = Recorder(folder, len(self.recipes))
+        recorder = Recorder(folder, len(self.recipes), self.recipes[0].steps)
         try:
-            recorder.note("running", self.recipes[0].steps)
+            recorder.note("running")
             state = self._prepared()
             try:
                 kept = recorder.resume(state)
@@ -388,13 +388,13 @@ class Run:
         except TakenOver:
             raise  # the folder is somebody else's now
         except Halted:
-            recorder.note("stopped", self.recipes[0].steps)
+            recorder.note("stopped")
         except (GeneratorExit, KeyboardInterrupt):
             if lease.mine():
                 recorder.stop(self._state)
             raise
         except Exception as error:
-            recorder.fail(f"{error}" or type(error).__name__)
+            recorder.fail(error)
             raise
         finally:
             recorder.close()
@@ -516,8 +516,9 @@ def _patient(state: State) -> Iterator[None]:
 class Recorder:
     """Writes what happens into a take's folder, and reads back where it stopped."""
 
-    def __init__(self, folder: Path, students: int) -> None:
-        self.folder, self.students = folder, students
+    def __init__(self, folder: Path, students: int, steps: int) -> None:
+        self.folder, self.students, self.steps = folder, students, steps
+        self.told = 0  # the last step whose event is on disk
         self.events: IO[str] | None = None
         self.timings: IO[str] | None = None
         self.opinions: IO[bytes] | None = None
@@ -538,11 +539,12 @@ class Recorder:
         """The listener is back: what it spent in between does not count."""
         self.since = time.process_time()
 
-    def note(self, status: str, steps: int, step: int = 0, **more: Any) -> None:
+    def note(self, status: str, step: int = 0, **more: Any) -> None:
         """Say the status in state.json."""
-        Status(
-            status, step, steps, cpu_seconds=round(self._cpu(), 3), facts=self.facts, **more
-        ).write(self.folder)
+        seconds = round(self._cpu(), 3)
+        Status(status, step, self.steps, cpu_seconds=seconds, facts=self.facts, **more).write(
+            self.folder
+        )
 
     def resume(self, state: State) -> list[Event]:
         """Continue from the checkpoint if there is one: what was recorded up to it."""
@@ -563,13 +565,17 @@ class Recorder:
             except Exception as error:  # safetensors, shapes, names: all mean the same here
                 raise Damaged(f"{checkpoint}: {error}") from None
         write(self.folder / "events.jsonl", "".join(e.to_json() + "\n" for e in kept))
+        self.told = kept[-1].step if kept else 0
         # append mode: the opinions of events that were dropped are cut off
         size = self._opinion_size(state) * len(kept)
         past = self.folder / "opinions.f16"
         write(past, past.read_bytes()[:size] if past.exists() else b"")
-        self.events = open(self.folder / "events.jsonl", "a", encoding="utf-8")
-        self.timings = open(self.folder / "timings.jsonl", "a", encoding="utf-8")
-        self.opinions = open(past, "ab")
+        try:
+            self.events = open(self.folder / "events.jsonl", "a", encoding="utf-8")
+            self.timings = open(self.folder / "timings.jsonl", "a", encoding="utf-8")
+            self.opinions = open(past, "ab")
+        except OSError as error:
+            raise _refused(error) from None
         return kept
 
     def _opinion_size(self, state: State) -> int:
@@ -591,11 +597,9 @@ class Recorder:
             self.events.write(event.to_json() + "\n")
             self.events.flush()
         except OSError as error:
-            raise Trouble(
-                f"{self.folder}: cannot write ({error.strerror}); make room on the disk "
-                "or set WORKBENCH_HOME to another folder"
-            ) from None
-        self.note("running", state.steps, state.step)
+            raise _refused(error) from None
+        self.told = event.step
+        self.note("running", state.step)
         if time.monotonic() - self.saved > SAVE:
             self.save(state)
 
@@ -609,9 +613,9 @@ class Recorder:
         """Keep what there is."""
         if state is not None and self.events is not None:
             self.save(state)
-            self.note("stopped", state.steps, state.step)
+            self.note("stopped", state.step)
         else:
-            self.note("stopped", 0)
+            self.note("stopped")
 
     def finish(self, state: State) -> None:
         """Weights last, then the word done."""
@@ -622,17 +626,18 @@ class Recorder:
         self.close()
         save_tensors(self.folder / "weights.safetensors", tensors)
         sums = {name: checksum(self.folder / name) for name in SEALED}
-        self.note("done", state.steps, state.step, sums=sums)
+        self.note("done", state.step, sums=sums)
         (self.folder / "checkpoint.safetensors").unlink(missing_ok=True)
 
-    def fail(self, reason: str) -> None:
-        """One sentence that says why; what was recorded stays."""
-        try:
-            Status("failed", reason=reason.splitlines()[0][:500], facts=self.facts).write(
-                self.folder
-            )
-        except (OSError, Trouble):
-            pass  # the disk is the reason
+    def fail(self, error: Exception) -> None:
+        """One sentence that says why; what was recorded stays.
+
+        Where the machine is at fault and not the recipe, it is only stopped: it can go on.
+        """
+        reason = (f"{error}" or type(error).__name__).splitlines()[0][:500]
+        status = "stopped" if isinstance(error, Trouble) else "failed"
+        with suppress(OSError, Trouble):  # the disk may be the reason
+            self.note(status, self.told, reason=reason)
 
     def close(self) -> None:
         """Close the files."""
@@ -695,10 +700,7 @@ def new_take(recipes: Sequence[Recipe], last: int | None = None) -> Path:
                 if last is not None:
                     return root / str(k)
     except OSError as error:
-        raise Trouble(
-            f"{root}: cannot be made ({error.strerror}); "
-            "set WORKBENCH_HOME to a folder you may write to"
-        ) from None
+        raise _refused(error) from None
     finally:
         shutil.rmtree(part, ignore_errors=True)
     raise AssertionError("unreachable")

@@ -232,6 +232,11 @@ def sentence(error: Exception) -> str:
     if isinstance(error, BadInput) and colon and "(" in head and "=" in head:
         value = head[head.index("(") + 1 :].removesuffix(")").replace("=", " = ")
         text = f"{value.replace('_', ' ')}: {rest}"
+    return whole(text)
+
+
+def whole(text: str) -> str:
+    """A reason as a sentence of its own."""
     text = text[:1].upper() + text[1:]
     return text if text.endswith((".", "?")) else text + "."
 

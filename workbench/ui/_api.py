@@ -185,13 +185,15 @@ def status(run: str) -> Progress:
         if one.status in ("queued", "running"):
             jobs.follow(folder, _watcher)  # who asks is a follower: unasked runs are stopped
         ahead, events = _desk.pool().ahead(folder), found.events()
+        reason = _desk.why(folder, one)
+        over = reason and one.status in ("queued", "running")  # there was no room to say so
         progress = {
             "run": run,
-            "status": one.status,
+            "status": "stopped" if over else one.status,
             "step": events[-1].step if events else 0,
             "steps": found.recipe.steps,
             "ahead": ahead,
-            "reason": one.reason,
+            "reason": reason,
             "accuracy": _summary(events[-1].accuracy.get("test", ()) if events else ()),
             "recipe": found.recipe.to_json(),
         }

@@ -110,7 +110,14 @@ def _see(entry: Entry, key: str) -> Sight:
     step = events[-1].step if events else 0
     name = words.run_name(found.recipe, _form.rates())
     seconds = status.cpu_seconds or None
-    return Sight(entry, found, state, step, events, name, "", ahead, status.reason, seconds)
+    reason = why(entry.folder, status)
+    return Sight(entry, found, state, step, events, name, "", ahead, reason, seconds)
+
+
+def why(folder: Path, status: Status) -> str:
+    """What ended a run before its time; a full disk has no room for that in state.json."""
+    said = "" if status.status == "done" else pool().why.get(folder, "")
+    return status.reason or said
 
 
 def _state(entry: Entry, status: Status, key: str) -> tuple[str, int | None]:

@@ -98,6 +98,9 @@ def _state(now: Scene) -> str:
     text = _bold(sight.state, rest)
     if sight.state == "failed":
         text = f"<span>{escape(words.broke(sight.reason, sight.step))}</span>"
+    why = words.whole(sight.reason) if sight.state == "stopped" and sight.reason else ""
+    if why and why != now.message:
+        text += f" <span>{escape(why)}</span>"
     lost = sight.events[-1].diverged if sight.events else ()
     if lost and sight.state != "failed":
         text += f" <span>{escape(words.diverged(len(lost), len(sight.take.recipes)))}</span>"

@@ -57,8 +57,9 @@ def draw(token: str, here: Session) -> dict[str, Any]:
     """Every part of the page as it stands."""
     act = _act.read(visitor(token))
     seen = _act.view(act, jumps=here.still)
+    reason = words.whole(seen.reason) if seen and seen.reason and seen.over else ""
     return {
-        "head": _stage.head(act, seen, here.message),
+        "head": _stage.head(act, seen, here.message or reason),
         "race": _stage.race(act, seen, here.widths[0]),
         "card": _stage.card(act, seen, here.widths[1]),
         "foot": _stage.foot(act, seen),
