@@ -9,18 +9,31 @@ import re
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 from urllib.request import Request, urlopen
 
 import pytest
 from app_server import ROOT, Server, free_port
 from gradio_client import Client
 from gradio_client.exceptions import AppError
+from starlette.datastructures import QueryParams
 
 from workbench import Recipe, Run, runs, vision, words
 from workbench.base import BadInput
 from workbench.data import DATA
 from workbench.methods import METHODS
-from workbench.ui import _check, _desk, _form, _serve, _take, _visitor, pages, train
+from workbench.ui import (
+    _act,
+    _check,
+    _desk,
+    _form,
+    _serve,
+    _take,
+    _visitor,
+    pages,
+    start,
+    train,
+)
 
 
 @pytest.fixture(scope="module")
@@ -493,3 +506,45 @@ def test_a_run_that_the_disk_stopped_says_why_and_can_go_on(home, monkeypatch):
     assert train.draw(one, here)["status"].count(words.whole(why)) == 1
     run.drain()
     assert "no room" not in train.draw(one, train.Session(form=FORM))["status"]
+
+
+def asked(**more):
+    """What a handler gets of a page that asks."""
+    return SimpleNamespace(session_hash=_visitor.new_token(), query_params=QueryParams(more))
+
+
+def lose_the_home(home):
+    """Its folder is replaced by a file while the app runs."""
+    home.rename(home.with_name("moved"))
+    home.write_text("")
+
+
+@pytest.mark.parametrize("label", [words.RUN, words.STEP, words.STOP, words.RESET, words.CONTINUE])
+def test_a_home_that_is_gone_is_one_sentence_on_the_page(home, label, caplog):
+    token = _visitor.new_token()
+    listed(token, Run(Recipe(steps=12, events=4)).drain())
+    lose_the_home(home)
+    said = f"WORKBENCH_HOME={home}: is a file, expected a folder; set WORKBENCH_HOME to"
+    request = asked()
+    pages_ = [train.pressed(label, token, FORM, request), train.resized(token, "", request),
+              train.arrive(token, "", "", request)[2:], train.arrive("", "", "", asked())[2:],
+              train.clicked(token, FORM, request, SimpleNamespace(_data={"do": "heat"}))[1:],
+              train.shown(token, FORM, "", request)[1:]]  # fmt: skip
+    for found in pages_:
+        page = dict(zip((*train.BUTTONS, *train.PARTS), found, strict=True))
+        assert page["status"].count(said) == 1 and 'role="alert"' in page["status"]
+        assert not isinstance(page["pins"], str)  # what was there stays
+    assert said in train.changed(token, FORM, request)[-1]
+    assert not caplog.records  # nothing for the log
+
+
+@pytest.mark.parametrize("do", ["guess", "stop", "go", "again", "train", "cold"])
+def test_the_first_act_goes_on_without_a_home(home, do, caplog):
+    token, request = _visitor.new_token(), asked()
+    _act.write(token, _act.Act("warm", 0.8, _act.Showing("runs/0123456789abcdef/1", 1.0)))
+    lose_the_home(home)
+    *page, tab = start.clicked(
+        token, "", request, SimpleNamespace(_data={"do": do, "guess": "80"})
+    )
+    assert "is a file, expected a folder" in page[0] and page[0].count("<h1") == 1
+    assert not caplog.records

@@ -56,7 +56,8 @@ def follow(folder: Path, token: str) -> None:
 
 def leave(folder: Path, token: str) -> None:
     """Say that `token` no longer looks at this run."""
-    (folder / "followers" / _safe(token)).unlink(missing_ok=True)
+    with suppress(OSError):  # nor has a run that was removed any left
+        (folder / "followers" / _safe(token)).unlink(missing_ok=True)
 
 
 def followers(folder: Path, within: float = PRESENT) -> list[str]:

@@ -61,12 +61,17 @@ def scene(one: Visitor, widths: tuple[int, ...] = WIDTHS) -> Scene:
 # --------------------------------------------------------------------------- status and bar
 
 
+def notice(message: str) -> str:
+    """What went wrong."""
+    return f'<p class="notice" role="alert">{escape(message)}</p>'
+
+
 def status(now: Scene, ready: str = "") -> str:
     """What went wrong, if anything; the state in words with its marker; the line of progress.
 
     `ready` is said when the form means a run that is still to come, and nothing is under way.
     """
-    notice = f'<p class="notice" role="alert">{escape(now.message)}</p>' if now.message else ""
+    wrong = notice(now.message) if now.message else ""
     idle = now.bar is None or (bool(ready) and now.bar.state == "finished")
     said = _idle(now, ready) if idle else _state(now)
     fast = now.visitor.hurried
@@ -74,7 +79,7 @@ def status(now: Scene, ready: str = "") -> str:
         f'<button type="button" class="link" data-do="pace" title="{words.PACE_NOTE}">'
         f"{words.SLOW_DOWN if fast else words.FULL_SPEED}</button>"
     )
-    return f'{notice}<div class="state">{said}{pace}</div>{_progress(None if idle else now)}'
+    return f'{wrong}<div class="state">{said}{pace}</div>{_progress(None if idle else now)}'
 
 
 def _idle(now: Scene, ready: str) -> str:

@@ -193,7 +193,7 @@ def _load(key: str) -> Visitor | None:
             found.get("act", {}), dict
         ):
             return Visitor(key, entries[-LONGEST:], **found)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, Trouble):
         pass
     return None
 
