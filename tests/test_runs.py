@@ -926,6 +926,13 @@ def test_a_run_can_be_stopped_while_its_teacher_is_made():
     timer.join()
 
 
+def test_a_halt_is_for_one_training_also_before_it_begins():
+    run = Run(small())
+    run.halt()
+    assert len(list(run)) == 1
+    assert run.status.status == "stopped" and len(list(run)) == 5
+
+
 @pytest.mark.parametrize("given", ["/tmp/run", Path("/tmp/run"), ["kd"]])
 def test_a_run_is_made_of_recipes(given):
     with pytest.raises(BadInput, match=r"Run\(recipes=.*Run\.at\(folder\) opens a folder"):

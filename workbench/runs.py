@@ -399,7 +399,7 @@ class Run:
         finally:
             recorder.close()
             lease.release()
-            self._state = None
+            self._state, self._halt = None, False
 
     def _next(
         self, events: Iterator[Event], state: State, recorder: Recorder, lease: Lease
@@ -417,6 +417,7 @@ class Run:
 
     def _prepared(self) -> State:
         self._state = prepare(self.recipes, self.device, lambda: self._halt)
+        self._state.halt = self._halt  # asked while it was made
         return self._state
 
     def drain(self) -> Run:
