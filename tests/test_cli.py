@@ -387,6 +387,31 @@ def test_the_workers_of_a_killed_comparison_end(home):
             os.killpg(process.pid, signal.SIGKILL)
 
 
+@pytest.mark.skipif(os.name != "posix", reason="Ctrl-C is sent differently elsewhere")
+@pytest.mark.parametrize("sign", ["state.json", "checkpoint.safetensors"], ids=["early", "late"])
+def test_ctrl_c_in_a_comparison_is_one_sentence(sign, home, result):
+    """A terminal sends it to all processes: also to those that are still importing."""
+    words = ["compare", "scratch", "kd", "--splits", "4", "--seeds", "1", "--steps", "5000"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "workbench", *words, "--json"], cwd=ROOT, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+        env=os.environ | {"WORKBENCH_HOME": str(home)},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
+    until = time.monotonic() + 60
+    while time.monotonic() < until and not list(home.glob(f"runs/*/*/{sign}")):
+        time.sleep(0.01)
+    time.sleep(0.3)
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130 and out == "" and err.count("\n") == 1
+    assert err.startswith("stopped, kept; resume with python -m workbench compare scratch kd")
+    left = [one["status"] for one in result("runs", "list")["runs"] if not one["shipped"]]
+    assert set(left) <= {"queued", "stopped", "done"}
+    assert sign == "state.json" or "stopped" in left
+    assert not any(home.glob("runs/*/*/lease"))
+
+
 def test_sweep_trains_all_settings_in_one_run(result, call):
     words = ["kd", "temperature=1,8", "alpha=0,1", "--teacher", "mlp-4", *SHORT]
     found = result("sweep", *words)

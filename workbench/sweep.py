@@ -8,9 +8,11 @@ from __future__ import annotations
 import itertools
 import multiprocessing
 import os
+import signal
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -239,7 +241,8 @@ class Hands:
     """Trains groups that are not done yet, in worker processes when there are several.
 
     The processes start when they are first needed and serve until the `with` ends: to start
-    one costs as much as training a hundred students.
+    one costs as much as training a hundred students. Ctrl-C is for who waits for them, here:
+    they are told to end, and keep what there is.
     """
 
     def __init__(self, workers: int, device: str, report: Report) -> None:
@@ -249,8 +252,11 @@ class Hands:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object, *_: object) -> None:
         if self.pool is not None:
+            if kind is not None:
+                for process in multiprocessing.active_children():
+                    process.terminate()
             self.pool.shutdown(cancel_futures=True)
 
     def train(
@@ -275,15 +281,44 @@ class Hands:
             # fork after torch has threads is not safe
             context = multiprocessing.get_context("spawn")
             self.pool = ProcessPoolExecutor(self.workers, context, initializer=_begin)
-        done = self.pool.map(_train, folders, itertools.repeat(self.device))
+        with _deaf():  # as are the processes that start here, from their first moment on
+            done = self.pool.map(_train, folders, itertools.repeat(self.device))
         for i, _ in enumerate(done):
             self.report(what, low + (high - low) * (i + 1) / len(groups))
 
 
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Ctrl-C is heard after this, not inside; Windows has no such thing."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+_under_way: list[Run] = []
+_told = threading.Event()
+
+
 def _begin() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _end)
     os.environ["OMP_NUM_THREADS"] = "1"
     torch.set_num_threads(1)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end(*_: object) -> None:
+    """Told to: at once, or when what is under way has kept what there is."""
+    _told.set()
+    for run in _under_way:
+        run.halt()
+    if not _under_way:
+        os._exit(1)
 
 
 def _end_with_parent() -> None:
@@ -295,4 +330,11 @@ def _end_with_parent() -> None:
 
 
 def _train(folder: Path, device: str) -> None:
-    Run.at(folder, device).drain()
+    run = Run.at(folder, device)
+    _under_way.append(run)
+    try:
+        run.drain()
+    finally:
+        _under_way.remove(run)
+        if _told.is_set():
+            os._exit(1)
