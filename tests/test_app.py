@@ -6,6 +6,7 @@ import json
 import math
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -192,6 +193,27 @@ def test_a_bad_port_is_one_sentence(port, capsys):
     said = capsys.readouterr().err
     assert said.count("\n") == 1 and "expected a whole number from 1 to 65535" in said
     assert len(said) < 120
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Ctrl-C is sent differently elsewhere")
+@pytest.mark.parametrize("up", [False, True], ids=["while it imports", "when it is up"])
+def test_ctrl_c_ends_the_app_without_a_traceback(tmp_path, up):
+    """A terminal sends it to the workers too, which are still importing."""
+    port = free_port()
+    process = subprocess.Popen(
+        [sys.executable, "app.py", "--port", str(port)], cwd=ROOT, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+        env=os.environ | {"WORKBENCH_HOME": str(tmp_path)},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
+    until = time.monotonic() + 60
+    time.sleep(1.5)
+    while up and _serve.free("127.0.0.1", port) and time.monotonic() < until:
+        time.sleep(0.1)
+    time.sleep(0.3)
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert "Traceback" not in err and process.returncode in (0, 130), err
 
 
 def test_a_bad_port_is_named_by_where_it_came_from(monkeypatch, capsys):

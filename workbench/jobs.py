@@ -12,12 +12,13 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -238,6 +239,22 @@ def _over(folder: Path, answers: IO[str], error: Exception | None = None) -> Non
 # --------------------------------------------------------------------------- in front of it
 
 
+@contextmanager
+def deaf() -> Iterator[None]:
+    """Ctrl-C is heard after this, not inside, and by no process that starts here.
+
+    It is for who started them and tells them to end. Windows has no such thing.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 class Pool:
     """A few worker processes and the queue before them."""
 
@@ -260,14 +277,15 @@ class Pool:
 
     def _spawn(self, i: int) -> None:
         env = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
-        worker = subprocess.Popen(
-            [sys.executable, "-m", "workbench.jobs"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=env,
-            cwd=Path(__file__).parent.parent,
-        )
+        with deaf():
+            worker = subprocess.Popen(
+                [sys.executable, "-m", "workbench.jobs"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                env=env,
+                cwd=Path(__file__).parent.parent,
+            )
         if i == len(self.workers):
             self.workers.append(worker)
             self.doing.append([])

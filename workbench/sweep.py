@@ -10,9 +10,9 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,6 +20,7 @@ import torch
 
 from workbench.base import BadInput, Method
 from workbench.data import Data
+from workbench.jobs import deaf
 from workbench.models import MODELS
 from workbench.recipe import Recipe
 from workbench.recipe import teacher as taught_by
@@ -248,6 +249,7 @@ class Hands:
     def __init__(self, workers: int, device: str, report: Report) -> None:
         self.workers, self.device, self.report = workers, device, report
         self.pool: ProcessPoolExecutor | None = None
+        self.processes: list[BaseProcess] = []
 
     def __enter__(self) -> Self:
         return self
@@ -255,9 +257,9 @@ class Hands:
     def __exit__(self, kind: object, *_: object) -> None:
         if self.pool is not None:
             if kind is not None:
-                for process in multiprocessing.active_children():
+                for process in self.processes:
                     process.terminate()
-            self.pool.shutdown(cancel_futures=True)
+            self.pool.shutdown()
 
     def train(
         self, groups: Sequence[Sequence[Recipe]], what: str, low: float, high: float
@@ -281,23 +283,13 @@ class Hands:
             # fork after torch has threads is not safe
             context = multiprocessing.get_context("spawn")
             self.pool = ProcessPoolExecutor(self.workers, context, initializer=_begin)
-        with _deaf():  # as are the processes that start here, from their first moment on
-            done = self.pool.map(_train, folders, itertools.repeat(self.device))
-        for i, _ in enumerate(done):
+        others = multiprocessing.active_children()
+        with deaf():  # the processes start here
+            futures = [self.pool.submit(_train, folder, self.device) for folder in folders]
+            self.processes += [p for p in multiprocessing.active_children() if p not in others]
+        for i, future in enumerate(futures):
+            future.result()
             self.report(what, low + (high - low) * (i + 1) / len(groups))
-
-
-@contextmanager
-def _deaf() -> Iterator[None]:
-    """Ctrl-C is heard after this, not inside; Windows has no such thing."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 _under_way: list[Run] = []

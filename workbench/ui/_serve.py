@@ -32,6 +32,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
             return check(port)
         return serve(given.host, port)
+    except KeyboardInterrupt:  # before the server is up, which handles it itself
+        return 130
     except Exception as error:
         from workbench.base import BadInput, Trouble
 
