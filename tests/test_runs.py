@@ -933,7 +933,9 @@ def test_a_halt_is_for_one_training_also_before_it_begins():
     assert run.status.status == "stopped" and len(list(run)) == 5
 
 
-@pytest.mark.parametrize("given", ["/tmp/run", Path("/tmp/run"), ["kd"]])
+@pytest.mark.parametrize(
+    "given", ["/tmp/run", Path("/tmp/run"), ["kd"], 42, None, Recipe, {1: 2}, [small(), None]]
+)
 def test_a_run_is_made_of_recipes(given):
     with pytest.raises(BadInput, match=r"Run\(recipes=.*Run\.at\(folder\) opens a folder"):
         Run(given)

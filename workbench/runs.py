@@ -28,11 +28,11 @@ import threading
 import time
 import uuid
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any
 
 import torch
 from torch import Tensor, nn
@@ -269,15 +269,16 @@ class Run:
         device: str = "auto",
         folder: Path | None = None,
     ) -> None:
-        one = isinstance(recipes, (Recipe, str, Path))
-        self.recipes = (cast(Recipe, recipes),) if one else tuple(cast(Sequence[Recipe], recipes))
+        given: Any = recipes
+        several = isinstance(given, Iterable) and not isinstance(given, str)
+        self.recipes: tuple[Recipe, ...] = tuple(given) if several else (given,)
         if not self.recipes:
             raise BadInput("Run: needs at least one recipe, got none")
-        for each in self.recipes:
-            if not isinstance(each, Recipe):
-                raise BadInput(
-                    f"Run(recipes={recipes!r}): expected recipes; Run.at(folder) opens a folder"
-                )
+        if not all(isinstance(each, Recipe) for each in self.recipes):
+            shown = repr(recipes)[:60]
+            raise BadInput(
+                f"Run(recipes={shown}): expected recipes; Run.at(folder) opens a folder"
+            )
         self.fresh, self.device = fresh, device
         self.name = digest(self.recipes)
         self._folder = folder
