@@ -112,6 +112,35 @@ def test_a_file_with_zero_or_two_methods_is_refused_by_path(tmp_path, monkeypatc
             del sys.modules[name]
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("def broken(:", "SyntaxError: invalid syntax"),
+        ("1 / 0", "ZeroDivisionError: division by zero"),
+        ("from workbench.base import Mehtod", "ImportError: cannot import name 'Mehtod'"),
+        ("import workbench.nothing", "No module named 'workbench.nothing'"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_named(tmp_path, monkeypatch, content, said):
+    package = tmp_path / "workbench_shelf"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "foo.py").write_text(content)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(Trouble, match="mend the file, or put _ before") as caught:
+        list(Registry("method", "workbench_shelf", lambda module: {}))
+    assert str(caught.value).startswith(f"{package / 'foo.py'}: cannot be read (")
+    assert said in str(caught.value) and "\n" not in str(caught.value)
+    (package / "foo.py").write_text("import what_nobody_installed")
+    with pytest.raises(ModuleNotFoundError, match="what_nobody_installed"):  # no fault of the file
+        list(Registry("method", "workbench_shelf", lambda module: {}))
+    del sys.modules["workbench_shelf"]
+
+
+def test_a_registry_says_what_is_in_it():
+    assert repr(METHODS).startswith("<Registry 'method': kd, label-smoothing, scratch")
+
+
 def test_two_files_cannot_add_the_same_name(tmp_path, monkeypatch):
     package = tmp_path / "twins"
     package.mkdir()

@@ -6,6 +6,7 @@ import dataclasses
 import difflib
 import functools
 import importlib
+import importlib.util
 import math
 import numbers
 import pkgutil
@@ -618,11 +619,31 @@ class Registry(Mapping[str, T]):
     def __len__(self) -> int:
         return len(self.found)
 
+    def __repr__(self) -> str:
+        return f"<Registry {self.kind!r}: {', '.join(self)}>"
+
 
 def _walk(package: ModuleType) -> Iterator[ModuleType]:
     for info in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
         if not info.ispkg and not info.name.rsplit(".", 1)[-1].startswith("_"):
-            yield importlib.import_module(info.name)
+            yield _imported(info.name)
+
+
+def _imported(name: str) -> ModuleType:
+    """The module; `Trouble` with its file if that is broken, which hides everything beside it."""
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] != __package__:
+            raise  # something is not installed: the file is in order
+        why = f"{error}"
+    except Exception as error:
+        why = f"{type(error).__name__}: {error}"
+    found = importlib.util.find_spec(name)
+    raise Trouble(
+        f"{found.origin if found else name}: cannot be read ({why}); mend the file, "
+        "or put _ before its name to leave it out"
+    )
 
 
 def only_class(module: ModuleType, base: type[T]) -> type[T]:
