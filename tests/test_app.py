@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -20,7 +21,7 @@ from gradio_client.exceptions import AppError
 from starlette.datastructures import QueryParams
 
 from workbench import Recipe, Run, runs, vision, words
-from workbench.base import BadInput
+from workbench.base import BadInput, Trouble
 from workbench.data import DATA
 from workbench.methods import METHODS
 from workbench.ui import (
@@ -185,6 +186,21 @@ def test_a_taken_port_is_one_sentence(server):
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.returncode == 1 and not done.stdout
     assert done.stderr.count("\n") == 1 and f"--port {server.port + 1}" in done.stderr
+
+
+@pytest.mark.skipif(os.name != "posix", reason="other systems have no such ports")
+def test_a_port_that_needs_rights_is_not_called_taken(monkeypatch, capsys):
+    def bind(self, address):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr("socket.socket.bind", bind)
+    with pytest.raises(
+        Trouble, match=r"^Port 80 cannot be opened without the rights .* --port 7860"
+    ):
+        _serve.free("127.0.0.1", 80)
+    with pytest.raises(Trouble, match="rights that ports below 1024 need"):
+        _check._port(80)
+    assert not _serve.free("127.0.0.1", 8080) and not _serve.free("127.0.0.1", 0)
 
 
 @pytest.mark.parametrize("port", ["abc", "70000", "-1", "0", "", "80.5", "²", "9" * 5000])

@@ -626,6 +626,14 @@ def port_taken(port: int) -> str:
     )
 
 
+def port_forbidden(port: int, usual: int) -> str:
+    """A port that needs rights."""
+    return (
+        f"Port {port} cannot be opened without the rights that ports below 1024 need here: "
+        f"start with python app.py --port {usual}"
+    )
+
+
 def bad_port(source: str, text: str) -> str:
     """A port that is none."""
     return f"{source} {text[:40]!r}: expected a whole number from 1 to 65535"

@@ -62,7 +62,9 @@ def _port(given: str | None) -> int:
 
 
 def free(host: str, port: int) -> bool:
-    """Whether nobody listens there."""
+    """Whether nobody listens there; `Trouble` if this user may not."""
+    from workbench.base import Trouble
+
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         with socket.socket(family) as probe:
@@ -70,7 +72,9 @@ def free(host: str, port: int) -> bool:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((host, port))
             return True
-    except (OSError, UnicodeError):  # the latter for a name that cannot be one
+    except (OSError, UnicodeError) as error:  # the latter for a name that cannot be one
+        if isinstance(error, PermissionError) and 0 < port < 1024 and os.name == "posix":
+            raise Trouble(words.port_forbidden(port, PORT)) from None
         return False
 
 
