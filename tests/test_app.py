@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from types import SimpleNamespace
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import pytest
@@ -157,6 +158,28 @@ def test_numbers_that_json_does_not_have_are_refused(server, value):
     event = json.loads(urlopen(asked, timeout=10).read())["event_id"]
     said = urlopen(f"{address}/{event}", timeout=10).read().decode()
     assert "event: error" in said and "Learning rate" in said
+
+
+def posted(server, body):
+    """What a script without our client sends: the status and what comes back."""
+    asked = Request(f"{server.url}/gradio_api/call/train", body.encode(),
+                    {"Content-Type": "application/json"})  # fmt: skip
+    try:
+        with urlopen(asked, timeout=10) as answer:
+            return answer.status, json.loads(answer.read())
+    except HTTPError as error:
+        return error.code, json.loads(error.read())
+
+
+def test_a_name_that_stands_twice_in_json_is_refused(server):
+    knobs = '{"temperature": 2, "steps": 20, "temperature": 8}'
+    said = "Temperature = …: given twice (2 and 8), expected once."
+    assert posted(server, f'{{"data": ["kd", {knobs}, 50, 1]}}') == (400, {"error": said})
+    status, found = posted(server, '{"data": ["kd", {"steps": 20}, 50, 1]}')
+    assert status == 200 and set(found) == {"event_id"}
+    assert posted(server, '{"data": [')[0] == 422
+    with pytest.raises(BadInput, match=r"steps=…\): given twice \(1 and 2\)"):
+        _form.read('{"method": "kd", "steps": 1, "steps": 2}')
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, True, None, [], {}, "8", 1e7, -1])

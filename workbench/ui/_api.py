@@ -1,5 +1,6 @@
 """What a script may ask the app: a few named calls, each checked as strictly as the page."""
 
+import json
 import re
 import secrets
 from collections.abc import Iterable
@@ -10,6 +11,9 @@ import gradio as gr
 from gradio.components.api_component import Api
 from gradio.events import api
 from gradio.utils import get_function_description
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from workbench import jobs, runs, words
 from workbench.base import BadInput, Trouble
@@ -248,6 +252,39 @@ def shipped() -> list[str]:
     _, *groups = assets.shipped()
     names = [name_of(runs.SHIPPED / digest(group) / "1") for group in groups]
     return [name.partition("/")[2] for name in names]
+
+
+class Strict:
+    """Refuses a call whose JSON names a value twice, of which Gradio would take the last."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Read what is asked before Gradio does, and hand it on."""
+        if scope["type"] != "http" or scope["method"] != "POST" or "/call/" not in scope["path"]:
+            await self.app(scope, receive, send)
+            return
+        request = Request(scope, receive)
+        body = await request.body()
+        try:
+            json.loads(body, object_pairs_hook=_form.once)
+        except BadInput as error:
+            refused = JSONResponse({"error": words.sentence(error)}, 400)
+            await refused(scope, receive, send)
+            return
+        except (ValueError, RecursionError):
+            pass  # Gradio says what it makes of that
+        sent = False
+
+        async def again() -> Message:
+            nonlocal sent
+            if sent:
+                return await receive()
+            sent = True
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        await self.app(scope, again, send)
 
 
 def expose() -> None:

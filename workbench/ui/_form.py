@@ -180,6 +180,17 @@ def read(line: object) -> Setup:
         raise BadInput(words.NO_JSON) from None
 
 
+def once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON; `BadInput` for a name that stands in it twice."""
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            shown = (str(part)[:40] for part in (name, found[name], value))
+            raise BadInput(words.GIVEN_TWICE.format(*shown))
+        found[name] = value
+    return found
+
+
 @functools.lru_cache(maxsize=1000)
 def named(line: str) -> tuple[Setup, str]:
     """The same with the name of its run, remembered: a page asks ten times a second."""

@@ -142,9 +142,13 @@ def _warm_gpu() -> str:
 
 def open_(demo: gr.Blocks, **where: Any) -> Any:
     """Launch with all that every launch needs; nothing of it leaves this machine."""
+    from starlette.middleware import Middleware
+
+    from workbench.ui._api import Strict
     from workbench.ui.theme import theme
 
     return demo.launch(
+        app_kwargs={"middleware": [Middleware(Strict)]},
         theme=theme(),
         head=head(),
         run_history=False,
