@@ -56,7 +56,8 @@ class Once(argparse.Action):
         """Called by argparse for each time the flag is given."""
         given = namespace.__dict__.setdefault("given", set())
         if self.dest in given:
-            raise Usage(f"{option_string} {values}: given twice, expected once")
+            both = f"{getattr(namespace, self.dest)} and {values}"
+            raise Usage(f"{option_string}: given twice ({both}), expected once")
         given.add(self.dest)
         setattr(namespace, self.dest, values)
 
@@ -606,12 +607,13 @@ def _sweep(args: argparse.Namespace) -> int:
 
 
 def _grid(kind: type[Method], words: Sequence[str]) -> dict[str, list[Any]]:
-    from workbench.base import BadInput, unknown
+    from workbench.base import BadInput, twice, unknown
     from workbench.recipe import Recipe
 
     shared = {name: Recipe.knobs()[name] for name in ("learning_rate", "weight_decay")}
     knobs = kind.knobs() | shared
     found: dict[str, list[Any]] = {}
+    typed: dict[str, str] = {}
     for word in words:
         name, equals, rest = word.partition("=")
         name = name.replace("-", "_")
@@ -626,8 +628,8 @@ def _grid(kind: type[Method], words: Sequence[str]) -> dict[str, list[Any]]:
                 raise BadInput(f"{kind.__name__}({name}={text}): given twice, expected once")
             values.append(value)
         if name in found:
-            raise BadInput(f"{kind.__name__}({name}=…): given twice, expected once")
-        found[name] = values
+            raise twice(kind.__name__, name, typed[name], rest)
+        found[name], typed[name] = values, rest
     return found
 
 

@@ -44,6 +44,12 @@ def unknown(kind: str, name: object, known: Sequence[str]) -> NoSuchName:
     return NoSuchName(f"{kind} {name!r} is not known: expected one of {', '.join(known)}{hint}")
 
 
+def twice(owner: str, name: str, first: object, second: object) -> BadInput:
+    """The error for a value that is given two times, with both."""
+    both = " and ".join(str(value)[:40] for value in (first, second))
+    return BadInput(f"{owner}({name}=…): given twice ({both}), expected once")
+
+
 # ---------------------------------------------------------------------------------- knobs
 
 
@@ -207,11 +213,11 @@ class Knobbed:
 
     def __new__(cls, *args: object, **values: object) -> Self:
         names = [f.name for f in dataclasses.fields(cast(Any, cls)) if f.init]
-        for name in values:
+        for name, value in values.items():
             if name not in names:
                 raise cls._stranger(name, names)
             if name in names[: len(args)]:
-                raise BadInput(f"{cls.__name__}({name}=…): given twice, expected once")
+                raise twice(cls.__name__, name, repr(args[names.index(name)]), repr(value))
         if len(args) > len(names):
             raise BadInput(f"{cls.__name__}: {len(args)} values for {len(names)} knobs")
         return super().__new__(cls)
@@ -270,7 +276,7 @@ class Knobbed:
     @classmethod
     def given(cls, text: str) -> dict[str, Any]:
         """The knobs that such a text names, at their default or not, with their values."""
-        knobs, given = cls.knobs(), {}
+        knobs, given, typed = cls.knobs(), {}, dict[str, str]()
         for part in text.split(",") if text else ():
             name, equals, value = part.partition("=")
             name = name.strip().replace("-", "_")
@@ -283,8 +289,9 @@ class Knobbed:
             if name not in knobs:
                 raise cls._stranger(name, list(knobs))
             if name in given:
-                raise BadInput(f"{cls.__name__}({name}=…): given twice, expected once")
-            given[name] = knobs[name].parse(cls.__name__, value.strip())
+                raise twice(cls.__name__, name, typed[name], value.strip())
+            typed[name] = value.strip()
+            given[name] = knobs[name].parse(cls.__name__, typed[name])
         return given
 
 

@@ -689,7 +689,7 @@ NO_METHOD = "method: expected a name such as kd:temperature=8"
 NO_KNOBS = "knobs: expected an object with at most {} names"
 NO_VALUES = "{}: expected named values"
 NO_JSON = "recipe: expected a short line of JSON"
-GIVEN_TWICE = "knobs({}=…): given twice, expected once"
+GIVEN_TWICE = "knobs({}=…): given twice ({} and {}), expected once"
 
 
 def no_knob(name: object, known: Sequence[str]) -> str:

@@ -157,12 +157,14 @@ def train(
             raise BadInput(words.NO_KNOBS.format(50))
         key, _, written = method.partition(":")
         kind = METHODS[key]
-        own = kind.parse(written).values()
-        named = {part.partition("=")[0].strip().replace("-", "_") for part in written.split(",")}
+        typed = kind.given(written)
+        own = kind(**typed).values()
+        beside = typed | {"images": images, "seeds": seeds, "method": method, "knobs": knobs}
         shared: dict[str, Any] = {}
         for name, value in (knobs or {}).items():
-            if name in {"images", "seeds", "method", "knobs"} | (named & own.keys()):
-                raise BadInput(words.GIVEN_TWICE.format(name))
+            if name in beside:
+                both = (str(one)[:40] for one in (beside[name], value))
+                raise BadInput(words.GIVEN_TWICE.format(name, *both))
             if name not in own and name not in _form.common():
                 raise BadInput(words.stranger(name, key, list(own), list(_form.common())))
             (own if name in own else shared)[name] = value

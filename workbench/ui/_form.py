@@ -175,7 +175,7 @@ def read(line: object) -> Setup:
     if not isinstance(line, str) or len(line) > LARGEST:
         raise BadInput(words.NO_JSON)
     try:
-        return setup(json.loads(line))
+        return setup(json.loads(line, object_pairs_hook=once))
     except (json.JSONDecodeError, RecursionError):
         raise BadInput(words.NO_JSON) from None
 

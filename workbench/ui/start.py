@@ -159,8 +159,8 @@ async def follow(token: object, request: gr.Request) -> AsyncIterator[list[Any]]
             yield changes
         if not found["live"]:
             await asyncio.sleep(0.5)
-            found = await asyncio.to_thread(_safely, known, here)
-            if found is not None and here.turn == mine:
+            found = await asyncio.to_thread(drawn, known, here)
+            if here.turn == mine:
                 yield [found[n] for n in PARTS]
             return
         last = found
