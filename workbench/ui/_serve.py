@@ -6,9 +6,12 @@ import argparse
 import json
 import os
 import re
+import signal
 import socket
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,14 +29,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(argv)
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     try:
-        port = _port(given.port)
-        if given.check:
-            from workbench.ui._check import check
+        with _quick_end():
+            port = _port(given.port)
+            if given.check:
+                from workbench.ui._check import check
 
-            return check(port)
-        return serve(given.host, port)
-    except KeyboardInterrupt:  # before the server is up, which handles it itself
-        return 130
+                return check(port)
+            demo = serve(given.host, port)
+        return stay(demo)
     except Exception as error:
         from workbench.base import BadInput, Trouble
 
@@ -87,8 +90,8 @@ def gpu(function: Any) -> Any:
     return spaces.GPU(function)
 
 
-def serve(host: str | None, port: int) -> int:
-    """Open the app and stay until it is ended."""
+def serve(host: str | None, port: int) -> gr.Blocks:
+    """Open the app."""
     from workbench.base import BadInput, Trouble
     from workbench.runs import usable_home
 
@@ -101,19 +104,42 @@ def serve(host: str | None, port: int) -> int:
     if not free(host, port):
         raise Trouble(words.port_taken(port))
     demo = build()
-    from workbench.ui import _desk, _visitor
+    from workbench.ui import _visitor
 
     _visitor.forget()
     try:
         open_(demo, server_name=host, server_port=port, prevent_thread_lock=True)
     except OSError as error:
         raise Trouble(words.port_taken(port)) from error
+    return demo
+
+
+def stay(demo: gr.Blocks) -> int:
+    """Train what is asked for until the app is ended."""
+    from workbench.ui import _desk
+
     _desk.warm()
     try:
         demo.block_thread()
     finally:
         _desk.pool().close()
     return 0
+
+
+@contextmanager
+def _quick_end() -> Iterator[None]:
+    """Ctrl-C ends the process at once inside: nothing is to be kept yet.
+
+    An exception would not do: libraries that are being imported catch it, and break.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def build() -> gr.Blocks:
