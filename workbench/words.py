@@ -165,10 +165,17 @@ def meaning(knob: Knob) -> str:
     return text[:1].upper() + text[1:] + ("." if text and text[-1] not in ".?" else "")
 
 
-def allowed(knob: Knob, raw: object) -> str:
-    """Field, value, what is allowed: 'Temperature goes from 0.01 to 1 000 000; 'abc' does not'."""
+KINDS = {bool: "true or false", str: "a text", list: "a list", tuple: "a list", dict: "an object"}
+
+
+def allowed(knob: Knob, raw: object, text: bool = True) -> str:
+    """Field, value, what is allowed: 'Temperature goes from 0.01 to 1 000 000; 'abc' does not'.
+
+    `text`: a number may come as people typed it; where it may not, its kind is what is wrong.
+    """
     shown = str(raw).strip()
     shown = shown[:24] + "…" if len(shown) > 25 else shown
+    kind = "nothing" if raw is None else KINDS.get(type(raw), "")
     if knob.kind == "choice":
         return f"{knob.title} is one of {', '.join(knob.choices or ())}; {shown} is not."
     if knob.kind == "pairs":
@@ -178,6 +185,9 @@ def allowed(knob: Knob, raw: object) -> str:
     if knob.kind == "classes":
         return f"{knob.title} is different digits from {low} to {high}; {shown} is not."
     whole = " in whole numbers" if knob.kind == "int" else ""
+    if not text and kind:
+        quoted = repr(shown) if isinstance(raw, str) else shown
+        return f"{knob.title} goes from {low} to {high}{whole}; {quoted} is {kind}, not a number."
     if not shown:
         return f"{knob.title} needs a value; it goes from {low} to {high}{whole}."
     return f"{knob.title} goes from {low} to {high}{whole}; {shown} does not fit."

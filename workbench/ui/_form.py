@@ -117,7 +117,7 @@ def _checked(knob: Knob, owner: str, raw: object, text: bool) -> Any:
             return knob.parse(owner, raw)
         return knob.check(owner, raw)
     except BadInput:
-        raise BadInput(words.allowed(knob, raw)) from None
+        raise BadInput(words.allowed(knob, raw, text)) from None
 
 
 def setup(found: object, text: bool = True) -> Setup:
