@@ -426,6 +426,21 @@ def test_sweep_trains_all_settings_in_one_run(result, call):
 # ------------------------------------------------------------------------- replay and runs
 
 
+def test_replay_tells_arms_of_one_method_apart(call, result):
+    """A trial of several learning rates, and one of two methods."""
+    rates = result("sweep", "scratch", "learning_rate=0.01,0.1", "weight_decay=0", *SHORT)["run"]
+    out = call("replay", rates)[1]
+    assert out.split("\n")[0].split("  ")[1:] == [
+        "scratch learning_rate=0.01", "scratch learning_rate=0.1"
+    ]  # fmt: skip
+    assert ", 4 students; done" in out
+    other = result("sweep", "label-smoothing", "epsilon=0,0.2", *SHORT)["run"]
+    head = call("replay", other)[1].split("\n")[0].split()
+    assert head == ["step", "label-smoothing:epsilon=0", "label-smoothing:epsilon=0.2"]
+    alone = result("train", "scratch", *SHORT[:-1], "1")["runs"][0]["name"]
+    assert ", 1 student; done" in call("replay", alone)[1]
+
+
 def test_replay_shows_what_happened_and_trains_nothing(call, result):
     run = result("train", "scratch", "--events", "3", *SHORT)["runs"][0]
     folder = Path(run["folder"])

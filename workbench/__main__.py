@@ -410,7 +410,7 @@ def _groups(args: argparse.Namespace) -> list[tuple[list[Recipe], list[str]]]:
             if given:
                 raise BadInput(f"{spec}: the recipe decides {given[0]} itself; leave it out")
             recipes = list(RECIPES[spec].recipes)
-            found.append((recipes, [arm.method.spec() for arm in arms(recipes)]))
+            found.append((recipes, _told_apart(list(arms(recipes)))))
         else:
             method, label = _method(spec)
             found.append((_seeds(method, args), [label]))
@@ -439,7 +439,7 @@ def _train(args: argparse.Namespace) -> int:
     with _progress(args.json) as report:
         for i, (group, labels) in enumerate(groups):
             run = Run(group, fresh=args.fresh, device=args.device)
-            what = f"{' '.join(labels)}, {len(group)} students"
+            what = f"{' '.join(labels)}, {_students(len(group))}"
             for event in run:
                 report(what, (i + event.step / event.steps) / len(groups))
             if run.status.status != "done":
@@ -674,14 +674,30 @@ def _replay(args: argparse.Namespace) -> int:
             print(event.to_json())
         return 0
     groups = arms(run.recipes)
-    rows = [["step", *(arm.method.spec() for arm in groups)]]
+    rows = [["step", *_told_apart(list(groups))]]
     for event in events:
         scores = event.accuracy.get("test", ())
         rows.append([str(event.step), *(_spread([scores[i] for i in places])
                                         for places in groups.values())])  # fmt: skip
     print(_columns(rows))
-    print(f"Accuracy on the test part in %, {len(run.recipes)} students; {_standing(run)}.")
+    print(f"Accuracy on the test part in %, {_students(len(run.recipes))}; {_standing(run)}.")
     return 0
+
+
+def _told_apart(arms: Sequence[Recipe]) -> list[str]:
+    """The arms' methods, and what differs where two have the same: `kd learning_rate=0.01`."""
+    specs = [arm.method.spec() for arm in arms]
+    values = [arm.values() | arm.data.values() | {"student": arm.student} for arm in arms]
+    names = []
+    for spec, mine in zip(specs, values, strict=True):
+        alike = [one for other, one in zip(specs, values, strict=True) if other == spec]
+        parts = [f"{k}={_text(v)}" for k, v in mine.items() if any(one[k] != v for one in alike)]
+        names.append(" ".join([spec, *parts]))
+    return names
+
+
+def _students(count: int) -> str:
+    return f"{count} student{'' if count == 1 else 's'}"
 
 
 def _spread(scores: Sequence[float | None]) -> str:
