@@ -15,6 +15,8 @@ import pytest
 
 from workbench import DATA, METHODS, MODELS, RECIPES, Run, runs
 from workbench.__main__ import COMMANDS, main
+from workbench.base import BadInput
+from workbench.sweep import sweep
 
 ROOT = Path(__file__).parent.parent
 SHORT = ["--images", "20", "--steps", "6", "--seeds", "2"]
@@ -158,6 +160,10 @@ BAD = [
     ("sweep", "kd", "temperature=1,1"),
     ("sweep", "kd", "temperature=1,nan"),
     ("sweep", "kd", "temperature=1", "temperature=2"),
+    ("sweep", "kd:temperature=1", "temperature=2,4"),
+    ("sweep", "kd:", "temperature=2,4"),
+    ("sweep", "kd:alpha=2", "temperature=2,4"),
+    ("sweep", "kd:alfa=1", "temperature=2,4"),
     ("sweep", "kd", "temprature=1"),
     ("replay", "abcdef0123"),
     ("replay", "."),
@@ -199,6 +205,7 @@ def test_bad_input_is_one_sentence_and_exit_code_2(words, call, home):
         (("train", "scratch:temperature=3"), ("'temperature'", "Scratch has no knobs\n")),
         (("sweep", "kd", "alpha=0", "temperature=1,2,1.0"), ("KD(temperature=1.0): given twice",)),
         (("sweep", "kd", "alpha=0", "alpha=1"), ("KD(alpha=…): given twice (0 and 1)",)),
+        (("sweep", "kd:alpha=1", "alpha=0,0.5"), ("KD(alpha=…): given twice (1 and 0,0.5)",)),
         (("train", "kd:"), ("'kd:': expected name=value after the colon",)),
         (("train", "kd:temperature=1,,alpha=1"), ("KD: 'temperature=1,,alpha=1' has a comma",)),
         (("train", "kd:temperature=true"), ("KD(temperature=true): expected a value in",)),
@@ -421,6 +428,21 @@ def test_sweep_trains_all_settings_in_one_run(result, call):
     assert all(set(cell["accuracy"]) == {"mean", "std", "n"} for cell in found["cells"])
     code, out, _ = call("sweep", *words)
     assert code == 0 and out.splitlines()[0].split() == ["temperature", "alpha", "accuracy", "%"]
+
+
+def test_knobs_of_a_sweeps_spec_are_the_same_in_every_cell(result, call):
+    words = ["temperature=1,8", "--teacher", "mlp-4", *SHORT]
+    found = result("sweep", "kd:alpha=1", *words)
+    assert (found["method"], found["fixed"]) == ("kd", {"alpha": 1.0})
+    assert [cell["knobs"] for cell in found["cells"]] == [{"temperature": t} for t in (1.0, 8.0)]
+    both = result("sweep", "kd", "alpha=1", *words)
+    assert both["run"] == found["run"]  # the same recipes
+    for one, other in zip(found["cells"], both["cells"], strict=True):
+        assert one["accuracy"] == other["accuracy"]
+    code, out, _ = call("sweep", "kd:alpha=1", *words)
+    assert code == 0 and out.startswith("kd:alpha=1 in every cell\ntemperature  accuracy %\n")
+    with pytest.raises(BadInput, match=r"KD\(alpha=…\): given twice"):
+        sweep(METHODS["kd"], {"alpha": [0, 1]}, fixed={"alpha": 1}, data=DATA["digits"]())
 
 
 # ------------------------------------------------------------------------- replay and runs

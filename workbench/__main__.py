@@ -568,7 +568,8 @@ def _caveats(found: Mapping[str, Any], data: Data) -> list[str]:
 
 
 def _fill_sweep(parser: Parser) -> None:
-    parser.add_argument("method", metavar="METHOD", help="a method's name")
+    about = "a method, with the knobs that stay the same: kd, or kd:alpha=1"
+    parser.add_argument("method", metavar="SPEC", help=about)
     parser.add_argument("grid", nargs="+", metavar="KNOB=A,B,…", help="the values to try")
     for made in _counts("seeds"):
         _flag(parser, made)
@@ -577,10 +578,10 @@ def _fill_sweep(parser: Parser) -> None:
 
 def _sweep(args: argparse.Namespace) -> int:
     from workbench import sweep
-    from workbench.methods import METHODS
 
-    kind = METHODS[args.method]
-    grid = _grid(kind, args.grid)
+    method, _ = _method(args.method)
+    kind, fixed = type(method), type(method).given(args.method.partition(":")[2])
+    grid = _grid(kind, args.grid, fixed)
     _known(args)
     values = _recipe_values(args, *_COMPARED) | _numbers("sweep", args, "seeds")
     data = _data(args)
@@ -588,6 +589,7 @@ def _sweep(args: argparse.Namespace) -> int:
         found = sweep.sweep(
             kind,
             grid,
+            fixed=fixed,
             data=data,
             student=args.student,
             teacher=args.teacher or "mlp-256-256",
@@ -597,6 +599,8 @@ def _sweep(args: argparse.Namespace) -> int:
         )
     if args.json:
         return _dump(found)
+    if fixed:
+        print(f"{method.spec(also=fixed)} in every cell")
     names = list(grid)
     rows = [[*names, "accuracy %"]]
     for cell in found["cells"]:
@@ -606,14 +610,16 @@ def _sweep(args: argparse.Namespace) -> int:
     return 0
 
 
-def _grid(kind: type[Method], words: Sequence[str]) -> dict[str, list[Any]]:
+def _grid(
+    kind: type[Method], words: Sequence[str], fixed: Mapping[str, Any]
+) -> dict[str, list[Any]]:
     from workbench.base import BadInput, twice, unknown
     from workbench.recipe import Recipe
 
     shared = {name: Recipe.knobs()[name] for name in ("learning_rate", "weight_decay")}
     knobs = kind.knobs() | shared
     found: dict[str, list[Any]] = {}
-    typed: dict[str, str] = {}
+    typed = {name: _text(value) for name, value in fixed.items()}
     for word in words:
         name, equals, rest = word.partition("=")
         name = name.replace("-", "_")
@@ -627,7 +633,7 @@ def _grid(kind: type[Method], words: Sequence[str]) -> dict[str, list[Any]]:
             if value in values:
                 raise BadInput(f"{kind.__name__}({name}={text}): given twice, expected once")
             values.append(value)
-        if name in found:
+        if name in typed:
             raise twice(kind.__name__, name, typed[name], rest)
         found[name], typed[name] = values, rest
     return found

@@ -18,7 +18,7 @@ from typing import Any, Self
 
 import torch
 
-from workbench.base import BadInput, Method
+from workbench.base import BadInput, Method, twice
 from workbench.data import Data
 from workbench.jobs import deaf
 from workbench.models import MODELS
@@ -191,6 +191,7 @@ def sweep(
     data: Data,
     student: str = "mlp-16",
     teacher: str = "mlp-256-256",
+    fixed: Mapping[str, Any] | None = None,
     seeds: int = 8,
     device: str = "auto",
     report: Report = silent,
@@ -198,11 +199,15 @@ def sweep(
 ) -> dict[str, Any]:
     """Every combination of the grid's knobs, times seeds, trained in one pass.
 
-    Knobs of the method and fields of the recipe may be swept alike. The cells are not a search:
-    all are shown, with validation and test accuracy, and none is picked.
+    Knobs of the method and fields of the recipe may be swept alike; `fixed` are knobs of the
+    method that are the same in every cell. The cells are not a search: all are shown, with
+    validation and test accuracy, and none is picked.
     """
+    fixed = fixed or {}
     if not grid:
         raise BadInput("sweep: expected at least one knob with several values, got none")
+    for name in grid.keys() & fixed.keys():
+        raise twice(kind.__name__, name, fixed[name], list(grid[name]))
     cells = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
     if len(cells) * seeds > 2000:
         raise BadInput(f"sweep: {len(cells)} settings × {seeds} seeds; expected at most 2000")
@@ -211,7 +216,7 @@ def sweep(
     for cell in cells:
         knobs = {k: v for k, v in cell.items() if k in kind.knobs()}
         rest = {k: v for k, v in cell.items() if k not in knobs}
-        arm = _arm(base, kind(**knobs), teacher, data).but(**rest)
+        arm = _arm(base, kind(**fixed, **knobs), teacher, data).but(**rest)
         recipes += _seeded(arm, seeds)
     if recipes[0].teachers:
         with Hands(1, device, report) as hands:
@@ -222,6 +227,8 @@ def sweep(
     last = run.events()[-1]
     return {
         "run": run.name,
+        "method": kind.key(),
+        "fixed": dict(fixed),
         "cells": [_cell(c, i, seeds, last.accuracy) for i, c in enumerate(cells)],
     }
 
