@@ -22,7 +22,7 @@ class Pool:
     """A pool that trains nothing and remembers what it was asked."""
 
     def __init__(self, full=False):
-        self.asked, self.full, self.left = [], full, []
+        self.asked, self.full, self.left, self.why = [], full, [], {}
 
     def submit(self, recipes, token, seconds=None):
         if self.full:

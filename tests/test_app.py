@@ -2,25 +2,41 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import pytest
 from app_server import ROOT, Server, free_port
 from gradio_client import Client
 from gradio_client.exceptions import AppError
+from starlette.datastructures import QueryParams
 
-from workbench import vision, words
-from workbench.base import BadInput
+from workbench import Recipe, Run, runs, vision, words
+from workbench.base import BadInput, Trouble
 from workbench.data import DATA
 from workbench.methods import METHODS
-from workbench.ui import _check, _form, _serve, _take, _visitor, pages
+from workbench.ui import (
+    _act,
+    _check,
+    _desk,
+    _form,
+    _serve,
+    _take,
+    _visitor,
+    pages,
+    start,
+    train,
+)
 
 
 @pytest.fixture(scope="module")
@@ -103,14 +119,15 @@ BAD = [
         "'colour' is not known: kd has temperature, alpha; all methods",
     ),
     (("scratch", {"temperature": 1}, 50, 2), "scratch has none of its own"),
-    (("kd:temperature=2", {"temperature": 3}, 50, 2), "twice"),
-    (("kd", {"temperature": "8"}, 50, 2), "Temperature goes from"),
+    (("kd:temperature=2", {"temperature": 3}, 50, 2), "temperature = …: given twice (2.0 and 3)"),
+    (("kd", {"temperature": "8"}, 50, 2), "1 000 000; '8' is a text, not a number."),
+    (("kd", {}, "50", 2), "1 000 in whole numbers; '50' is a text, not a number."),
     (("kd", {"left_out": list(range(9))}, 50, 2), "two classes"),
     (("kd", {"left_out": [1] * 100_000}, 50, 2), "Left out"),
     (("kd", {"left_out": "123"}, 50, 2), "Left out"),
     (("kd", {"student": "mlp-17"}, 50, 2), "mlp-17"),
     (("kd", {"steps": 100_000, "student": "mlp-256-256"}, 1000, 24), "minutes"),
-    (("kd", {"images": 5}, 50, 2), "twice"),
+    (("kd", {"images": 5}, 50, 2), "images = …: given twice (50 and 5)"),
     (("kd", {}, 0, 2), "Images"),
     (("kd", {}, 1001, 2), "Images"),
     (("kd", {"labelled": 60}, 50, 2), "Labelled goes from 0 to 50"),
@@ -118,7 +135,7 @@ BAD = [
     (("kd", {}, 50, "2"), "Students"),
     (("kd", [1], 50, 2), "knobs"),
     (("kd:temperature=-1", {}, 50, 2), "temperature"),
-    (("kd:temperature=1,temperature=2", {}, 50, 2), "twice"),
+    (("kd:temperature=1,temperature=2", {}, 50, 2), "temperature = …: given twice (1 and 2)"),
     (("kd:warmth=1", {}, 50, 2), "warmth"),
     (("kdd", {}, 50, 2), "did you mean 'kd'"),
     (("x" * 30_000, {}, 50, 2), "method"),
@@ -131,7 +148,8 @@ def test_bad_input_is_one_sentence(client, values, named):
     with pytest.raises(AppError) as error:
         client.predict(*values, api_name="/train")
     said = str(error.value)
-    assert named.lower() in said.lower() and "Traceback" not in said and "\n" not in said
+    assert named.lower() in said.lower().replace(words.NARROW, " ")
+    assert "Traceback" not in said and "\n" not in said
 
 
 @pytest.mark.parametrize("value", ["NaN", "Infinity", "1e400", "-1e400"])
@@ -144,9 +162,41 @@ def test_numbers_that_json_does_not_have_are_refused(server, value):
     assert "event: error" in said and "Learning rate" in said
 
 
+def posted(server, body):
+    """What a script without our client sends: the status and what comes back."""
+    asked = Request(f"{server.url}/gradio_api/call/train", body.encode(),
+                    {"Content-Type": "application/json"})  # fmt: skip
+    try:
+        with urlopen(asked, timeout=10) as answer:
+            return answer.status, json.loads(answer.read())
+    except HTTPError as error:
+        return error.code, json.loads(error.read())
+
+
+def test_a_name_that_stands_twice_in_json_is_refused(server):
+    knobs = '{"temperature": 2, "steps": 20, "temperature": 8}'
+    said = "Temperature = …: given twice (2 and 8), expected once."
+    assert posted(server, f'{{"data": ["kd", {knobs}, 50, 1]}}') == (400, {"error": said})
+    status, found = posted(server, '{"data": ["kd", {"steps": 20}, 50, 1]}')
+    assert status == 200 and set(found) == {"event_id"}
+    assert posted(server, '{"data": [')[0] == 422
+    with pytest.raises(BadInput, match=r"steps=…\): given twice \(1 and 2\)"):
+        _form.read('{"method": "kd", "steps": 1, "steps": 2}')
+
+
 @pytest.mark.parametrize("value", [math.nan, math.inf, True, None, [], {}, "8", 1e7, -1])
 def test_a_knob_of_a_method_is_checked_strictly(value):
     with pytest.raises(BadInput, match="Temperature goes from"):
+        _form.setup({"method": "kd", "knobs": {"temperature": value}}, text=False)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [("8", "'8' is a text"), (True, "true or false"), (None, "nothing"), ([8], "a list"),
+     ({}, "an object"), (1e7, "does not fit"), (math.nan, "nan does not fit")],
+)  # fmt: skip
+def test_what_is_wrong_with_a_value_is_its_kind_or_its_size(value, said):
+    with pytest.raises(BadInput, match=said):
         _form.setup({"method": "kd", "knobs": {"temperature": value}}, text=False)
 
 
@@ -173,12 +223,48 @@ def test_a_taken_port_is_one_sentence(server):
     assert done.stderr.count("\n") == 1 and f"--port {server.port + 1}" in done.stderr
 
 
+@pytest.mark.skipif(os.name != "posix", reason="other systems have no such ports")
+def test_a_port_that_needs_rights_is_not_called_taken(monkeypatch, capsys):
+    def bind(self, address):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr("socket.socket.bind", bind)
+    with pytest.raises(
+        Trouble, match=r"^Port 80 cannot be opened without the rights .* --port 7860"
+    ):
+        _serve.free("127.0.0.1", 80)
+    with pytest.raises(Trouble, match="rights that ports below 1024 need"):
+        _check._port(80)
+    assert not _serve.free("127.0.0.1", 8080) and not _serve.free("127.0.0.1", 0)
+
+
 @pytest.mark.parametrize("port", ["abc", "70000", "-1", "0", "", "80.5", "²", "9" * 5000])
 def test_a_bad_port_is_one_sentence(port, capsys):
     assert _serve.main(["--port", port]) == 2
     said = capsys.readouterr().err
     assert said.count("\n") == 1 and "expected a whole number from 1 to 65535" in said
     assert len(said) < 120
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Ctrl-C is sent differently elsewhere")
+@pytest.mark.parametrize("up", [False, True], ids=["while it imports", "when it is up"])
+def test_ctrl_c_ends_the_app_without_a_traceback(tmp_path, up):
+    """A terminal sends it to the workers too, which are still importing."""
+    port = free_port()
+    process = subprocess.Popen(
+        [sys.executable, "app.py", "--port", str(port)], cwd=ROOT, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+        env=os.environ | {"WORKBENCH_HOME": str(tmp_path)},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
+    until = time.monotonic() + 60
+    time.sleep(1.5)
+    while up and _serve.free("127.0.0.1", port) and time.monotonic() < until:
+        time.sleep(0.1)
+    time.sleep(0.3)
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert "Traceback" not in err and process.returncode in (0, 130), err
 
 
 def test_a_bad_port_is_named_by_where_it_came_from(monkeypatch, capsys):
@@ -398,3 +484,140 @@ def test_a_damaged_list_starts_anew(tmp_path, monkeypatch):
 
 def test_the_first_act_is_the_landing_page():
     assert min(pages().values(), key=lambda page: page.order).title == words.START
+
+
+# ------------------------------------------------------------------------ damage and the disk
+
+
+def listed(token, *runs_):
+    """A visitor's list with these runs in it, the last one chosen."""
+    with _visitor.change(token) as one:
+        for run in runs_:
+            one.put(_visitor.Entry(_visitor.name_of(run.folder)))
+            one.chosen = _visitor.name_of(run.folder)
+    return one
+
+
+def garble(path):
+    path.write_text("garbage")
+
+
+def lose_a_line(path):
+    first, _, *rest = path.read_text().splitlines(keepends=True)
+    path.write_text("".join([first, *rest]))
+
+
+def add_a_byte(path):
+    path.write_bytes(path.read_bytes() + b" ")
+
+
+FORM = _form.show(_form.defaults())
+DAMAGE = [
+    ("stopped", "events.jsonl", garble),
+    ("stopped", "events.jsonl", lose_a_line),
+    ("stopped", "state.json", garble),
+    ("stopped", "recipes.json", garble),
+    ("done", "events.jsonl", add_a_byte),
+    ("done", "weights.safetensors", garble),
+]
+
+
+@pytest.mark.parametrize(
+    ("how", "name", "damage"), DAMAGE, ids=lambda v: getattr(v, "__name__", v)
+)
+def test_a_damaged_run_leaves_the_list_and_the_page_says_so(home, how, name, damage):
+    run, sound = (Run(Recipe(steps=12, events=4, seed=seed)) for seed in range(2))
+    sound.drain()
+    for event in run:
+        if how == "stopped" and event.step == 6:
+            break
+    token, here = _visitor.new_token(), train.Session(form=FORM)
+    one = listed(token, sound, run)
+    before = train.draw(one, here)
+    assert "notice" not in before["status"]
+    damage(run.folder / name)
+    with pytest.warns(runs.DamagedRunWarning, match=name):
+        after = train.draw(one, here)
+    assert words.DAMAGED in after["status"] and after["labels"][0]
+    assert after["pins"].count("<tr") == before["pins"].count("<tr") - 1
+    assert one.chosen == _visitor.name_of(sound.folder) and not run.folder.exists()
+    assert len(list((home / "damaged").iterdir())) == 1
+    again = train.draw(one, train.Session(form=FORM))
+    assert "notice" not in again["status"] and again["pins"] == after["pins"]
+
+
+def test_a_run_that_grows_is_not_taken_for_damaged(home):
+    """Its trainer holds the lease; what it is just writing says nothing about it."""
+    run = Run(Recipe(steps=12, events=4))
+    token, here = _visitor.new_token(), train.Session(form=FORM)
+    for event in run:
+        one = listed(token, run)
+        path = run.folder / "events.jsonl"
+        whole = path.stat().st_size
+        with open(path, "a") as file:
+            file.write('{"step"')
+        assert "notice" not in train.draw(one, here)["status"]
+        os.truncate(path, whole)
+        if event.step == 6:
+            break
+    assert run.folder.exists() and not (home / "damaged").exists()
+
+
+def test_a_run_that_the_disk_stopped_says_why_and_can_go_on(home, monkeypatch):
+    run, why = Run(Recipe(steps=12, events=4)), "the disk has no room; make some"
+    for _ in run:
+        break
+    state = json.loads((run.folder / "state.json").read_text())
+    runs.Status(**state | {"status": "running", "step": 0}).write(run.folder)
+    one, here = listed(_visitor.new_token(), run), train.Session(form=FORM)
+    assert "no room" not in train.draw(one, here)["status"]
+    monkeypatch.setitem(_desk.pool().why, run.folder, why)  # as its worker said
+    found = train.draw(one, here)
+    assert words.STATES["stopped"] in found["status"] and words.whole(why) in found["status"]
+    assert words.CONTINUE in found["labels"]
+    here.message = words.whole(why)
+    assert train.draw(one, here)["status"].count(words.whole(why)) == 1
+    run.drain()
+    assert "no room" not in train.draw(one, train.Session(form=FORM))["status"]
+
+
+def asked(**more):
+    """What a handler gets of a page that asks."""
+    return SimpleNamespace(session_hash=_visitor.new_token(), query_params=QueryParams(more))
+
+
+def lose_the_home(home):
+    """Its folder is replaced by a file while the app runs."""
+    home.rename(home.with_name("moved"))
+    home.write_text("")
+
+
+@pytest.mark.parametrize("label", [words.RUN, words.STEP, words.STOP, words.RESET, words.CONTINUE])
+def test_a_home_that_is_gone_is_one_sentence_on_the_page(home, label, caplog):
+    token = _visitor.new_token()
+    listed(token, Run(Recipe(steps=12, events=4)).drain())
+    lose_the_home(home)
+    said = f"WORKBENCH_HOME={home}: is a file, expected a folder; set WORKBENCH_HOME to"
+    request = asked()
+    pages_ = [train.pressed(label, token, FORM, request), train.resized(token, "", request),
+              train.arrive(token, "", "", request)[2:], train.arrive("", "", "", asked())[2:],
+              train.clicked(token, FORM, request, SimpleNamespace(_data={"do": "heat"}))[1:],
+              train.shown(token, FORM, "", request)[1:]]  # fmt: skip
+    for found in pages_:
+        page = dict(zip((*train.BUTTONS, *train.PARTS), found, strict=True))
+        assert page["status"].count(said) == 1 and 'role="alert"' in page["status"]
+        assert not isinstance(page["pins"], str)  # what was there stays
+    assert said in train.changed(token, FORM, request)[-1]
+    assert not caplog.records  # nothing for the log
+
+
+@pytest.mark.parametrize("do", ["guess", "stop", "go", "again", "train", "cold"])
+def test_the_first_act_goes_on_without_a_home(home, do, caplog):
+    token, request = _visitor.new_token(), asked()
+    _act.write(token, _act.Act("warm", 0.8, _act.Showing("runs/0123456789abcdef/1", 1.0)))
+    lose_the_home(home)
+    *page, tab = start.clicked(
+        token, "", request, SimpleNamespace(_data={"do": do, "guess": "80"})
+    )
+    assert "is a file, expected a folder" in page[0] and page[0].count("<h1") == 1
+    assert not caplog.records

@@ -15,6 +15,8 @@ import pytest
 
 from workbench import DATA, METHODS, MODELS, RECIPES, Run, runs
 from workbench.__main__ import COMMANDS, main
+from workbench.base import BadInput
+from workbench.sweep import sweep
 
 ROOT = Path(__file__).parent.parent
 SHORT = ["--images", "20", "--steps", "6", "--seeds", "2"]
@@ -158,6 +160,10 @@ BAD = [
     ("sweep", "kd", "temperature=1,1"),
     ("sweep", "kd", "temperature=1,nan"),
     ("sweep", "kd", "temperature=1", "temperature=2"),
+    ("sweep", "kd:temperature=1", "temperature=2,4"),
+    ("sweep", "kd:", "temperature=2,4"),
+    ("sweep", "kd:alpha=2", "temperature=2,4"),
+    ("sweep", "kd:alfa=1", "temperature=2,4"),
     ("sweep", "kd", "temprature=1"),
     ("replay", "abcdef0123"),
     ("replay", "."),
@@ -194,11 +200,12 @@ def test_bad_input_is_one_sentence_and_exit_code_2(words, call, home):
         (("compare", "scratch", "kd", "--imagse", "5"), ("--imagse", "did you mean '--images'")),
         (("compare", "scratch", "kd", "--student", "mlp-17"), ("mlp-17", "did you mean")),
         (("comprae", "scratch"), ("'comprae'", "did you mean 'compare'")),
-        (("train", "kd", "--steps", "1", "--steps", "2"), ("--steps", "given twice")),
-        (("train", "kd:alpha=1,alpha=0"), ("alpha", "given twice")),
+        (("train", "kd", "--steps", "1", "--steps", "2"), ("--steps: given twice (1 and 2)",)),
+        (("train", "kd:alpha=1,alpha=0"), ("KD(alpha=…): given twice (1 and 0)",)),
         (("train", "scratch:temperature=3"), ("'temperature'", "Scratch has no knobs\n")),
         (("sweep", "kd", "alpha=0", "temperature=1,2,1.0"), ("KD(temperature=1.0): given twice",)),
-        (("sweep", "kd", "alpha=0", "alpha=1"), ("KD(alpha=…): given twice",)),
+        (("sweep", "kd", "alpha=0", "alpha=1"), ("KD(alpha=…): given twice (0 and 1)",)),
+        (("sweep", "kd:alpha=1", "alpha=0,0.5"), ("KD(alpha=…): given twice (1 and 0,0.5)",)),
         (("train", "kd:"), ("'kd:': expected name=value after the colon",)),
         (("train", "kd:temperature=1,,alpha=1"), ("KD: 'temperature=1,,alpha=1' has a comma",)),
         (("train", "kd:temperature=true"), ("KD(temperature=true): expected a value in",)),
@@ -387,6 +394,31 @@ def test_the_workers_of_a_killed_comparison_end(home):
             os.killpg(process.pid, signal.SIGKILL)
 
 
+@pytest.mark.skipif(os.name != "posix", reason="Ctrl-C is sent differently elsewhere")
+@pytest.mark.parametrize("sign", ["state.json", "checkpoint.safetensors"], ids=["early", "late"])
+def test_ctrl_c_in_a_comparison_is_one_sentence(sign, home, result):
+    """A terminal sends it to all processes: also to those that are still importing."""
+    words = ["compare", "scratch", "kd", "--splits", "4", "--seeds", "1", "--steps", "5000"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "workbench", *words, "--json"], cwd=ROOT, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+        env=os.environ | {"WORKBENCH_HOME": str(home)},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
+    until = time.monotonic() + 60
+    while time.monotonic() < until and not list(home.glob(f"runs/*/*/{sign}")):
+        time.sleep(0.01)
+    time.sleep(0.3)
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130 and out == "" and err.count("\n") == 1
+    assert err.startswith("stopped, kept; resume with python -m workbench compare scratch kd")
+    left = [one["status"] for one in result("runs", "list")["runs"] if not one["shipped"]]
+    assert set(left) <= {"queued", "stopped", "done"}
+    assert sign == "state.json" or "stopped" in left
+    assert not any(home.glob("runs/*/*/lease"))
+
+
 def test_sweep_trains_all_settings_in_one_run(result, call):
     words = ["kd", "temperature=1,8", "alpha=0,1", "--teacher", "mlp-4", *SHORT]
     found = result("sweep", *words)
@@ -398,7 +430,37 @@ def test_sweep_trains_all_settings_in_one_run(result, call):
     assert code == 0 and out.splitlines()[0].split() == ["temperature", "alpha", "accuracy", "%"]
 
 
+def test_knobs_of_a_sweeps_spec_are_the_same_in_every_cell(result, call):
+    words = ["temperature=1,8", "--teacher", "mlp-4", *SHORT]
+    found = result("sweep", "kd:alpha=1", *words)
+    assert (found["method"], found["fixed"]) == ("kd", {"alpha": 1.0})
+    assert [cell["knobs"] for cell in found["cells"]] == [{"temperature": t} for t in (1.0, 8.0)]
+    both = result("sweep", "kd", "alpha=1", *words)
+    assert both["run"] == found["run"]  # the same recipes
+    for one, other in zip(found["cells"], both["cells"], strict=True):
+        assert one["accuracy"] == other["accuracy"]
+    code, out, _ = call("sweep", "kd:alpha=1", *words)
+    assert code == 0 and out.startswith("kd:alpha=1 in every cell\ntemperature  accuracy %\n")
+    with pytest.raises(BadInput, match=r"KD\(alpha=…\): given twice"):
+        sweep(METHODS["kd"], {"alpha": [0, 1]}, fixed={"alpha": 1}, data=DATA["digits"]())
+
+
 # ------------------------------------------------------------------------- replay and runs
+
+
+def test_replay_tells_arms_of_one_method_apart(call, result):
+    """A trial of several learning rates, and one of two methods."""
+    rates = result("sweep", "scratch", "learning_rate=0.01,0.1", "weight_decay=0", *SHORT)["run"]
+    out = call("replay", rates)[1]
+    assert out.split("\n")[0].split("  ")[1:] == [
+        "scratch learning_rate=0.01", "scratch learning_rate=0.1"
+    ]  # fmt: skip
+    assert ", 4 students; done" in out
+    other = result("sweep", "label-smoothing", "epsilon=0,0.2", *SHORT)["run"]
+    head = call("replay", other)[1].split("\n")[0].split()
+    assert head == ["step", "label-smoothing:epsilon=0", "label-smoothing:epsilon=0.2"]
+    alone = result("train", "scratch", *SHORT[:-1], "1")["runs"][0]["name"]
+    assert ", 1 student; done" in call("replay", alone)[1]
 
 
 def test_replay_shows_what_happened_and_trains_nothing(call, result):

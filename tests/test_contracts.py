@@ -15,7 +15,17 @@ import torch
 import workbench
 from workbench import DATA, METHODS, MODELS, RECIPES, Recipe, laws
 from workbench.__main__ import main
-from workbench.base import BadInput, Knob, Knobbed, Method, NoSuchName, Registry, knob, only_class
+from workbench.base import (
+    BadInput,
+    Knob,
+    Knobbed,
+    Method,
+    NoSuchName,
+    Registry,
+    Trouble,
+    knob,
+    only_class,
+)
 from workbench.data import Data
 from workbench.evaluation import cost
 from workbench.models._network import Network
@@ -112,6 +122,35 @@ def test_a_file_with_zero_or_two_methods_is_refused_by_path(tmp_path, monkeypatc
             del sys.modules[name]
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("def broken(:", "SyntaxError: invalid syntax"),
+        ("1 / 0", "ZeroDivisionError: division by zero"),
+        ("from workbench.base import Mehtod", "ImportError: cannot import name 'Mehtod'"),
+        ("import workbench.nothing", "No module named 'workbench.nothing'"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_named(tmp_path, monkeypatch, content, said):
+    package = tmp_path / "workbench_shelf"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "foo.py").write_text(content)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(Trouble, match="mend the file, or put _ before") as caught:
+        list(Registry("method", "workbench_shelf", lambda module: {}))
+    assert str(caught.value).startswith(f"{package / 'foo.py'}: cannot be read (")
+    assert said in str(caught.value) and "\n" not in str(caught.value)
+    (package / "foo.py").write_text("import what_nobody_installed")
+    with pytest.raises(ModuleNotFoundError, match="what_nobody_installed"):  # no fault of the file
+        list(Registry("method", "workbench_shelf", lambda module: {}))
+    del sys.modules["workbench_shelf"]
+
+
+def test_a_registry_says_what_is_in_it():
+    assert repr(METHODS).startswith("<Registry 'method': kd, label-smoothing, scratch")
+
+
 def test_two_files_cannot_add_the_same_name(tmp_path, monkeypatch):
     package = tmp_path / "twins"
     package.mkdir()
@@ -194,8 +233,8 @@ def test_unknown_knobs_and_knobs_given_twice_are_refused(owner):
     with pytest.raises(BadInput, match="values for"):
         of(*range(len(names) + 1))
     if names:
-        with pytest.raises(BadInput, match=rf"\({names[0]}=…\): given twice"):
-            of(1, **{names[0]: 1})
+        with pytest.raises(BadInput, match=rf"\({names[0]}=…\): given twice \(1 and 2\)"):
+            of(1, **{names[0]: 2})
 
 
 @pytest.mark.parametrize("owner", [owner for owner in KNOBBED if owner != "recipe"])
@@ -236,8 +275,8 @@ def test_a_bad_spec_is_refused_by_name(owner):
                     raise BadInput("nothing is a legal empty list")
                 of.parse(f"{name}={text}")
         value = made_text(found)
-        with pytest.raises(BadInput, match=rf"\({name}=…\): given twice"):
-            of.parse(f"{name}={value},{name}={value}")
+        with pytest.raises(BadInput, match=rf"\({name}=…\): given twice \({value} and 7\)"):
+            of.parse(f"{name}={value},{name}= 7")
         assert getattr(of.parse(f"{name.replace('_', '-')}={value}"), name) == found.default
 
 

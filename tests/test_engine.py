@@ -295,6 +295,14 @@ def test_the_listener_leaves_and_the_state_is_complete():
     assert list(train(state)) == []
 
 
+@pytest.mark.parametrize("given", [3, None, Recipe(), "kd"])
+def test_what_is_no_state_cannot_be_trained(given):
+    with pytest.raises(
+        BadInput, match=r"^train\(state=.*\): expected the State .* Run\(recipes\)"
+    ):
+        next(train(given))
+
+
 def test_halt_ends_before_the_next_step():
     state = begin([base(steps=1000, events=10)])
     generator = train(state)

@@ -131,7 +131,11 @@ def test_labels_only_needs_no_teacher():
         ({"method": "kdd"}, "did you mean 'kd'"),
         ({"temperature": 0}, r"KD\(temperature=0\): expected a value in \[0.01, 1e6\]"),
         ({"temprature": 3}, "did you mean 'temperature'"),
-        ({"learning_rate": float("nan")}, "learning_rate=nan"),
+        ({"learning_rate": float("nan")}, r"distill\(learning_rate=nan\): expected a value in"),
+        ({"weight_decay": -1}, r"distill\(weight_decay=-1\)"),
+        ({"schedule": "linear"}, r"distill\(schedule='linear'\)"),
+        ({"events": 0}, r"distill\(events=0\)"),
+        ({"seed": 1.5}, r"distill\(seed=1.5\)"),
         ({"epochs": None, "steps": True}, r"distill\(steps=True\)"),
         ({"epochs": True}, r"distill\(epochs=True\): expected a whole number"),
         ({"epochs": 0}, r"distill\(epochs=0\)"),
@@ -182,9 +186,54 @@ def test_a_student_cannot_be_its_own_teacher():
         distill(same, same, loader())
 
 
-def test_an_infinite_loss_says_so_with_the_remedy():
-    student = net(8)
+def not_finite(n):
+    """A loader of four batches, the n-th with a NaN in its x."""
+    batches = [(x.clone(), y) for x, y in loader(n=200)]
+    batches[n][0][3, 0, 2, 2] = float("nan")
+    return batches
+
+
+def spoiled(value):
+    made = net(8)
     with torch.no_grad():
-        student[1].weight.fill_(float("inf"))
-    with pytest.raises(Trouble, match="smaller learning rate"):
-        distill(net(8), student, loader(n=50), epochs=1)
+        made[1].weight.fill_(value)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("change", "kind", "message"),
+    [
+        ({"temperature": 1e6, "student": spoiled(1e36)}, Trouble, "before step .*smaller lea"),
+        ({"student": spoiled(float("inf"))}, BadInput, "student's logits were not finite before"),
+        ({"teacher": spoiled(float("nan"))}, BadInput, "teacher's logits .* are not finite"),
+        ({"loader": not_finite(0)}, BadInput, "before step 1 has an x that is not finite"),
+        ({"loader": not_finite(2)}, BadInput, "before step 3 has an x that is not finite"),
+    ],
+)
+def test_an_infinite_loss_says_why(change, kind, message):
+    given = {"teacher": net(8), "student": net(8), "loader": loader(n=200), "epochs": 1} | change
+    with pytest.raises(kind, match=message):
+        distill(**given)
+
+
+def test_a_batch_of_one_sample_is_too_small_for_batch_norm():
+    student = nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.BatchNorm1d(8), nn.Linear(8, 10))
+    found = DATA["digits"]().parts()["train"]
+    data = TensorDataset(found.x[:9], found.y[:9])
+    with pytest.raises(BadInput, match="batch of 1 sample, .*BatchNorm.*drop_last=True"):
+        distill(None, student, DataLoader(data, batch_size=4), "scratch", epochs=1)
+    distill(None, student, DataLoader(data, batch_size=4, drop_last=True), "scratch", epochs=1)
+    with pytest.raises(ValueError, match="somebody else's"):  # any other error stays what it is
+        distill(None, Other(), DataLoader(data, batch_size=1), "scratch", epochs=1)
+
+
+class Other(nn.Linear):
+    """A student that fails while it trains, for a reason of its own."""
+
+    def __init__(self):
+        super().__init__(64, 10)
+
+    def forward(self, x):
+        if self.training:
+            raise ValueError("somebody else's")
+        return super().forward(x.flatten(1))

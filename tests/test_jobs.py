@@ -1,5 +1,6 @@
 """Trainings as jobs: who may ask for what, and worker processes from end to end."""
 
+import errno
 import io
 import json
 import os
@@ -7,11 +8,12 @@ import queue
 import signal
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from lab import digits
 
-from workbench import Recipe, Run, jobs
+from workbench import Recipe, Run, jobs, runs
 from workbench.base import BadInput, Trouble
 from workbench.jobs import (
     Busy,
@@ -302,10 +304,42 @@ def test_a_worker_survives_runs_that_cannot_begin(home):
     (garbled / "state.json").write_text("{")
     for folder in (broken, home / "runs" / gone.parent.name / "9", garbled, fine):
         requests.ask(folder)
-    until(lambda: {"over": str(fine)} in said())
+    until(lambda: {"over": str(fine), "why": ""} in said())
     end()
     assert len(said()) == 5 and Status.read(fine).status == "done"
-    assert Status.read(broken).status == "failed" and "recipes.json" in Status.read(broken).reason
+    why = {answer["over"]: answer["why"] for answer in said()[1:]}
+    assert "recipes.json" in why[str(broken)] and "state.json" in why[str(garbled)]
+
+
+def test_a_worker_says_why_where_the_disk_has_no_room_for_it(home, monkeypatch, capsys):
+    """Full from the second event on: neither that event nor a status can be written."""
+    record, full = runs.Recorder.record, []
+
+    def until_full(self, event, state):
+        if event.step:
+            full.append(True)
+        record(self, event, state)
+
+    def no_room(self, data, write=Path.write_bytes):
+        if full:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(self, data)
+
+    requests, said, end = worker()
+    folder = new_take([small()])
+    with monkeypatch.context() as patch:
+        patch.setattr(runs.Recorder, "record", until_full)
+        patch.setattr(Path, "write_bytes", no_room)
+        requests.ask(folder)
+        until(lambda: len(said()) == 2)
+        end()
+    why = said()[1]["why"]
+    assert why.startswith(f"WORKBENCH_HOME={home}: runs cannot be kept there (No space left on")
+    assert "make room on its disk, or set WORKBENCH_HOME to" in why and str(folder) not in why
+    assert capsys.readouterr().err == why + "\n"
+    assert Status.read(folder).status == "running" and not Lease.held(folder)
+    assert len(Run.at(folder).events()) == 2
+    assert len(list(Run.at(folder))) == 5
 
 
 def test_a_worker_that_ends_keeps_what_there_is():

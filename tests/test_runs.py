@@ -19,7 +19,7 @@ import torch
 from lab import KD, Hint, Memory, Stages, assert_same_weights, digits, known
 from torch import nn
 
-from workbench import METHODS, Recipe, Run, runs
+from workbench import METHODS, Recipe, Run, engine, runs
 from workbench.__main__ import main
 from workbench.assets import shipped, unsound
 from workbench.base import BadInput, Trouble
@@ -180,6 +180,35 @@ def test_halt_stops_a_training():
             run.halt()
     assert run.status.status == "stopped" and 0 < run.status.step < 100_000
     assert len(Run(long()).events()) == 2
+
+
+PLACES = [(engine.Stack, "look"), (engine.Stack, "_step"), (runs.Recorder, "record"),
+          (runs.Recorder, "note"), (runs.Recorder, "save")]  # fmt: skip
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+@pytest.mark.parametrize("place", PLACES, ids=lambda place: place[1])
+def test_wherever_ctrl_c_falls_the_run_resumes_to_the_same(hasty, monkeypatch, place, count):
+    whole, weights = reference(small())
+    runs.remove(Run(small()).folder)
+    owner, name = place
+    act, calls = getattr(owner, name), []
+
+    def interrupted(*args, **more):
+        calls.append(name)
+        if len(calls) == count:
+            signal.raise_signal(signal.SIGINT)
+        return act(*args, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, name, interrupted)
+        run = Run(small())
+        with pytest.raises(KeyboardInterrupt):
+            run.drain()
+    assert run.status.status == "stopped" and run.events() == whole[: len(run.events())]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert list(Run(small())) == whole
+    assert_same_weights(run.student().state_dict(), weights[0])
 
 
 def test_what_fails_says_why_and_can_be_tried_again(monkeypatch):
@@ -397,6 +426,31 @@ def unlink(path):
     path.unlink()
 
 
+def lose_a_line(path):
+    first, _, *rest = path.read_text().splitlines(keepends=True)
+    path.write_text("".join([first, *rest]))
+
+
+def lose_the_last_line(path):
+    *kept, _ = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(kept))
+
+
+def one_word(path):
+    path.write_text("garbage")
+
+
+def another_runs(path):
+    """A line that is an event, but of two students."""
+    first, *rest = path.read_text().splitlines(keepends=True)
+    path.write_text("".join([list(Run([small(seed=8), small(seed=9)]))[0].to_json(), "\n", *rest]))
+
+
+def add_a_byte(path):
+    with open(path, "a") as file:
+        file.write(" ")
+
+
 DONE = [
     ("state.json", garble),
     ("state.json", halve),
@@ -406,6 +460,7 @@ DONE = [
     ("events.jsonl", halve),
     ("events.jsonl", garble),
     ("events.jsonl", unlink),
+    ("events.jsonl", add_a_byte),
     ("weights.safetensors", flip),
     ("weights.safetensors", halve),
     ("weights.safetensors", unlink),
@@ -417,6 +472,11 @@ STOPPED = [
     ("state.json", unlink),
     ("events.jsonl", break_line),
     ("events.jsonl", garble),
+    ("events.jsonl", one_word),
+    ("events.jsonl", unlink),
+    ("events.jsonl", lose_a_line),
+    ("events.jsonl", lose_the_last_line),
+    ("events.jsonl", another_runs),
     ("recipes.json", garble),
     ("recipes.json", replace_with_list),
     ("checkpoint.safetensors", halve),
@@ -457,8 +517,10 @@ def test_a_damaged_stopped_run_trains_again(home, name, damage, direct):
     folder = Run(small()).folder
     damage(folder / name)
     if direct and name in ("recipes.json", "state.json", "events.jsonl"):
-        with pytest.raises(runs.Damaged, match=name), warnings.catch_warnings():
-            Run.at(folder).status, Run.at(folder).events()
+        kept = {path.name: path.read_bytes() for path in folder.iterdir()}
+        with pytest.raises(runs.Damaged, match=name):
+            list(Run.at(folder))
+        assert {path.name: path.read_bytes() for path in folder.iterdir()} == kept
         return
     with pytest.warns(DamagedRunWarning, match="set aside") as caught:
         run = Run.at(folder) if direct else Run(small())
@@ -495,6 +557,47 @@ def test_events_beyond_the_checkpoint_are_told_again_not_twice():
         file.write(b"0" * 1200)
     assert list(Run(small())) == whole
     assert len((folder / "opinions.f16").read_bytes()) == 5 * 1200
+
+
+def test_a_take_that_grows_while_it_is_read_is_not_damaged():
+    """Whoever looks, at whatever moment: between the events, and while it is taken up again."""
+    recipe = small(steps=600, events=150, batch_size=10)
+    ended, found = threading.Event(), []
+
+    def watch(folder):
+        while not ended.is_set():
+            runs.verify(folder)
+            found.append(len(runs.read_events(folder)))
+
+    with ThreadPoolExecutor(1) as pool:
+        watching = pool.submit(watch, Run(recipe).folder)
+        for stop in (20, 50, 90):
+            for event in Run(recipe):
+                if event.step > 4 * stop:
+                    break
+        Run(recipe).drain()
+        ended.set()
+        watching.result(20)
+    assert len(set(found)) > 10
+
+
+def test_a_take_is_read_once_for_each_change_of_its_files(monkeypatch):
+    done, stopped = Run(small()).drain().folder, Run(small(seed=1)).folder
+    for _ in Run(small(seed=1)):
+        break
+    calls = []
+    monkeypatch.setattr(
+        runs, "checksum", lambda path, sum=runs.checksum: calls.append(path) or sum(path)
+    )
+    monkeypatch.setattr(
+        runs, "read_events", lambda path, read=runs.read_events: calls.append(path) or read(path)
+    )
+    for _ in range(3):
+        runs.verify(done), runs.verify(stopped)
+    assert len(calls) == 4
+    os.utime(stopped / "events.jsonl"), os.utime(done / "weights.safetensors")
+    runs.verify(done), runs.verify(stopped)
+    assert len(calls) == 8
 
 
 def test_a_checkpoint_of_another_shape_is_not_loaded(home):
@@ -606,7 +709,7 @@ def test_who_set_no_home_is_not_told_that_it_is_bad(tmp_path, monkeypatch, cache
     cache = tmp_path / cache
     monkeypatch.delenv("WORKBENCH_HOME")
     monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
-    with pytest.raises(Trouble, match="; set WORKBENCH_HOME to a folder") as caught:
+    with pytest.raises(Trouble, match="set WORKBENCH_HOME to a folder") as caught:
         runs.usable_home()
     assert str(caught.value).startswith(f"{cache / 'distillation-workbench'}: ")
 
@@ -623,6 +726,19 @@ def test_a_full_disk_before_the_run(monkeypatch):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert len(list(Run(small()))) == 5
+
+
+def test_a_lease_for_which_there_is_no_room_is_not_held(tmp_path, monkeypatch):
+    """Else everybody would wait for a trainer who never was."""
+
+    def full(path, mode):
+        Path(path).touch()
+        no_room()
+
+    monkeypatch.setattr(runs, "open", full, raising=False)
+    with pytest.raises(Trouble, match="No space left.*make room"):
+        Lease(tmp_path).take()
+    assert not Lease.held(tmp_path) and not list(tmp_path.iterdir())
 
 
 def test_a_full_disk_during_the_run(monkeypatch):
@@ -653,8 +769,8 @@ def test_a_disk_that_is_full_for_events(monkeypatch, name):
         with pytest.raises(Trouble, match="No space left.*make room") as caught:
             run.drain()
         assert len(str(caught.value).splitlines()) == 1
-    assert run.status.status == "failed" and not Lease.held(run.folder)
-    assert len(list(Run(small()))) == 5
+    assert run.status.status == "stopped" and "No space left" in run.status.reason
+    assert not Lease.held(run.folder) and len(list(Run(small()))) == 5
 
 
 def test_the_oldest_takes_go_first(monkeypatch):
@@ -810,7 +926,16 @@ def test_a_run_can_be_stopped_while_its_teacher_is_made():
     timer.join()
 
 
-@pytest.mark.parametrize("given", ["/tmp/run", Path("/tmp/run"), ["kd"]])
+def test_a_halt_is_for_one_training_also_before_it_begins():
+    run = Run(small())
+    run.halt()
+    assert len(list(run)) == 1
+    assert run.status.status == "stopped" and len(list(run)) == 5
+
+
+@pytest.mark.parametrize(
+    "given", ["/tmp/run", Path("/tmp/run"), ["kd"], 42, None, Recipe, {1: 2}, [small(), None]]
+)
 def test_a_run_is_made_of_recipes(given):
     with pytest.raises(BadInput, match=r"Run\(recipes=.*Run\.at\(folder\) opens a folder"):
         Run(given)

@@ -56,7 +56,8 @@ class Once(argparse.Action):
         """Called by argparse for each time the flag is given."""
         given = namespace.__dict__.setdefault("given", set())
         if self.dest in given:
-            raise Usage(f"{option_string} {values}: given twice, expected once")
+            both = f"{getattr(namespace, self.dest)} and {values}"
+            raise Usage(f"{option_string}: given twice ({both}), expected once")
         given.add(self.dest)
         setattr(namespace, self.dest, values)
 
@@ -409,7 +410,7 @@ def _groups(args: argparse.Namespace) -> list[tuple[list[Recipe], list[str]]]:
             if given:
                 raise BadInput(f"{spec}: the recipe decides {given[0]} itself; leave it out")
             recipes = list(RECIPES[spec].recipes)
-            found.append((recipes, [arm.method.spec() for arm in arms(recipes)]))
+            found.append((recipes, _told_apart(list(arms(recipes)))))
         else:
             method, label = _method(spec)
             found.append((_seeds(method, args), [label]))
@@ -438,7 +439,7 @@ def _train(args: argparse.Namespace) -> int:
     with _progress(args.json) as report:
         for i, (group, labels) in enumerate(groups):
             run = Run(group, fresh=args.fresh, device=args.device)
-            what = f"{' '.join(labels)}, {len(group)} students"
+            what = f"{' '.join(labels)}, {_students(len(group))}"
             for event in run:
                 report(what, (i + event.step / event.steps) / len(groups))
             if run.status.status != "done":
@@ -567,7 +568,8 @@ def _caveats(found: Mapping[str, Any], data: Data) -> list[str]:
 
 
 def _fill_sweep(parser: Parser) -> None:
-    parser.add_argument("method", metavar="METHOD", help="a method's name")
+    about = "a method, with the knobs that stay the same: kd, or kd:alpha=1"
+    parser.add_argument("method", metavar="SPEC", help=about)
     parser.add_argument("grid", nargs="+", metavar="KNOB=A,B,…", help="the values to try")
     for made in _counts("seeds"):
         _flag(parser, made)
@@ -576,10 +578,10 @@ def _fill_sweep(parser: Parser) -> None:
 
 def _sweep(args: argparse.Namespace) -> int:
     from workbench import sweep
-    from workbench.methods import METHODS
 
-    kind = METHODS[args.method]
-    grid = _grid(kind, args.grid)
+    method, _ = _method(args.method)
+    kind, fixed = type(method), type(method).given(args.method.partition(":")[2])
+    grid = _grid(kind, args.grid, fixed)
     _known(args)
     values = _recipe_values(args, *_COMPARED) | _numbers("sweep", args, "seeds")
     data = _data(args)
@@ -587,6 +589,7 @@ def _sweep(args: argparse.Namespace) -> int:
         found = sweep.sweep(
             kind,
             grid,
+            fixed=fixed,
             data=data,
             student=args.student,
             teacher=args.teacher or "mlp-256-256",
@@ -596,6 +599,8 @@ def _sweep(args: argparse.Namespace) -> int:
         )
     if args.json:
         return _dump(found)
+    if fixed:
+        print(f"{method.spec(also=fixed)} in every cell")
     names = list(grid)
     rows = [[*names, "accuracy %"]]
     for cell in found["cells"]:
@@ -605,13 +610,16 @@ def _sweep(args: argparse.Namespace) -> int:
     return 0
 
 
-def _grid(kind: type[Method], words: Sequence[str]) -> dict[str, list[Any]]:
-    from workbench.base import BadInput, unknown
+def _grid(
+    kind: type[Method], words: Sequence[str], fixed: Mapping[str, Any]
+) -> dict[str, list[Any]]:
+    from workbench.base import BadInput, twice, unknown
     from workbench.recipe import Recipe
 
     shared = {name: Recipe.knobs()[name] for name in ("learning_rate", "weight_decay")}
     knobs = kind.knobs() | shared
     found: dict[str, list[Any]] = {}
+    typed = {name: _text(value) for name, value in fixed.items()}
     for word in words:
         name, equals, rest = word.partition("=")
         name = name.replace("-", "_")
@@ -625,9 +633,9 @@ def _grid(kind: type[Method], words: Sequence[str]) -> dict[str, list[Any]]:
             if value in values:
                 raise BadInput(f"{kind.__name__}({name}={text}): given twice, expected once")
             values.append(value)
-        if name in found:
-            raise BadInput(f"{kind.__name__}({name}=…): given twice, expected once")
-        found[name] = values
+        if name in typed:
+            raise twice(kind.__name__, name, typed[name], rest)
+        found[name], typed[name] = values, rest
     return found
 
 
@@ -665,22 +673,37 @@ def _replay(args: argparse.Namespace) -> int:
     from workbench.runs import Run, verify
 
     run = Run.at(_find(args.run)[0])
-    if run.status.status == "done":
-        verify(run.folder)
+    verify(run.folder)
     events = run.events()
     if args.json:
         for event in events:
             print(event.to_json())
         return 0
     groups = arms(run.recipes)
-    rows = [["step", *(arm.method.spec() for arm in groups)]]
+    rows = [["step", *_told_apart(list(groups))]]
     for event in events:
         scores = event.accuracy.get("test", ())
         rows.append([str(event.step), *(_spread([scores[i] for i in places])
                                         for places in groups.values())])  # fmt: skip
     print(_columns(rows))
-    print(f"Accuracy on the test part in %, {len(run.recipes)} students; {_standing(run)}.")
+    print(f"Accuracy on the test part in %, {_students(len(run.recipes))}; {_standing(run)}.")
     return 0
+
+
+def _told_apart(arms: Sequence[Recipe]) -> list[str]:
+    """The arms' methods, and what differs where two have the same: `kd learning_rate=0.01`."""
+    specs = [arm.method.spec() for arm in arms]
+    values = [arm.values() | arm.data.values() | {"student": arm.student} for arm in arms]
+    names = []
+    for spec, mine in zip(specs, values, strict=True):
+        alike = [one for other, one in zip(specs, values, strict=True) if other == spec]
+        parts = [f"{k}={_text(v)}" for k, v in mine.items() if any(one[k] != v for one in alike)]
+        names.append(" ".join([spec, *parts]))
+    return names
+
+
+def _students(count: int) -> str:
+    return f"{count} student{'' if count == 1 else 's'}"
 
 
 def _spread(scores: Sequence[float | None]) -> str:

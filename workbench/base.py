@@ -6,6 +6,7 @@ import dataclasses
 import difflib
 import functools
 import importlib
+import importlib.util
 import math
 import numbers
 import pkgutil
@@ -41,6 +42,12 @@ def unknown(kind: str, name: object, known: Sequence[str]) -> NoSuchName:
     near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     return NoSuchName(f"{kind} {name!r} is not known: expected one of {', '.join(known)}{hint}")
+
+
+def twice(owner: str, name: str, first: object, second: object) -> BadInput:
+    """The error for a value that is given two times, with both."""
+    both = " and ".join(str(value)[:40] for value in (first, second))
+    return BadInput(f"{owner}({name}=…): given twice ({both}), expected once")
 
 
 # ---------------------------------------------------------------------------------- knobs
@@ -206,11 +213,11 @@ class Knobbed:
 
     def __new__(cls, *args: object, **values: object) -> Self:
         names = [f.name for f in dataclasses.fields(cast(Any, cls)) if f.init]
-        for name in values:
+        for name, value in values.items():
             if name not in names:
                 raise cls._stranger(name, names)
             if name in names[: len(args)]:
-                raise BadInput(f"{cls.__name__}({name}=…): given twice, expected once")
+                raise twice(cls.__name__, name, repr(args[names.index(name)]), repr(value))
         if len(args) > len(names):
             raise BadInput(f"{cls.__name__}: {len(args)} values for {len(names)} knobs")
         return super().__new__(cls)
@@ -269,7 +276,7 @@ class Knobbed:
     @classmethod
     def given(cls, text: str) -> dict[str, Any]:
         """The knobs that such a text names, at their default or not, with their values."""
-        knobs, given = cls.knobs(), {}
+        knobs, given, typed = cls.knobs(), {}, dict[str, str]()
         for part in text.split(",") if text else ():
             name, equals, value = part.partition("=")
             name = name.strip().replace("-", "_")
@@ -282,8 +289,9 @@ class Knobbed:
             if name not in knobs:
                 raise cls._stranger(name, list(knobs))
             if name in given:
-                raise BadInput(f"{cls.__name__}({name}=…): given twice, expected once")
-            given[name] = knobs[name].parse(cls.__name__, value.strip())
+                raise twice(cls.__name__, name, typed[name], value.strip())
+            typed[name] = value.strip()
+            given[name] = knobs[name].parse(cls.__name__, typed[name])
         return given
 
 
@@ -618,11 +626,31 @@ class Registry(Mapping[str, T]):
     def __len__(self) -> int:
         return len(self.found)
 
+    def __repr__(self) -> str:
+        return f"<Registry {self.kind!r}: {', '.join(self)}>"
+
 
 def _walk(package: ModuleType) -> Iterator[ModuleType]:
     for info in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
         if not info.ispkg and not info.name.rsplit(".", 1)[-1].startswith("_"):
-            yield importlib.import_module(info.name)
+            yield _imported(info.name)
+
+
+def _imported(name: str) -> ModuleType:
+    """The module; `Trouble` with its file if that is broken, which hides everything beside it."""
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] != __package__:
+            raise  # something is not installed: the file is in order
+        why = f"{error}"
+    except Exception as error:
+        why = f"{type(error).__name__}: {error}"
+    found = importlib.util.find_spec(name)
+    raise Trouble(
+        f"{found.origin if found else name}: cannot be read ({why}); mend the file, "
+        "or put _ before its name to leave it out"
+    )
 
 
 def only_class(module: ModuleType, base: type[T]) -> type[T]:

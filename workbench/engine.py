@@ -457,6 +457,11 @@ def train(state: State) -> Iterator[Event]:
     numbers. A student whose loss becomes infinite is frozen and named in `diverged`; its
     neighbours go on.
     """
+    if not isinstance(state, State):
+        raise BadInput(
+            f"train(state={repr(state)[:60]}): expected the State that runs.prepare(recipes) "
+            "makes; Run(recipes) trains recipes"
+        )
     if state.step == 0 and 0 in state.emits:
         yield _observe(state)
     while state.step < state.steps and not state.halt:

@@ -60,34 +60,35 @@ def distill(
     `validation` loader it carries the student's accuracy. `seed` is that of what a method draws
     for itself (a projection between layers); student and loader have their own.
 
-    Raises `BadInput` for a wrong name, value, shape or batch; `Trouble` when the loss becomes
-    infinite.
+    Raises `BadInput` for a wrong name, value, shape or batch, or numbers in it that are not
+    finite; `Trouble` when the loss becomes infinite.
     """
     _plausible(student, loader, validation, listener)
+    fields: dict[str, Any] = {
+        "learning_rate": learning_rate, "weight_decay": weight_decay, "schedule": schedule,
+        "events": events, "seed": seed,
+    }  # fmt: skip
+    for name, value in fields.items():  # refused here, a caller sees what was written
+        Recipe.knobs()[name].check("distill", value)
     made = _method(method, knobs, _named(layers))
     total = _steps(loader, epochs, steps)
     marked = (Recipe(EXTERNAL),) if "teacher" in made.needs else ()
-    recipe = Recipe(
-        EXTERNAL,
-        method=made,
-        teachers=marked,
-        learning_rate=learning_rate,
-        weight_decay=weight_decay,
-        schedule=schedule,
-        steps=total,
-        events=events,
-        seed=seed,
-    )
+    recipe = Recipe(EXTERNAL, method=made, teachers=marked, steps=total, **fields)
     taught = _teachers(teacher, made)
     found = {module: module.training for one in taught for module in one.modules()}
     homes = [next(iter(one.parameters()), torch.empty(0)).device for one in (student, *taught)]
-    last: Event | None = None
+    lost: Event | None = None
     state = _state(recipe, taught, student, loader, layers, validation, str(device))
     try:
         for event in train(state):
-            last = event
+            lost = lost or (event if event.diverged else None)
             if listener is not None:
                 listener(event)
+        if lost is not None:
+            raise _infinite(state.stacks[0], lost, learning_rate)
+    except ValueError as error:
+        _explain(state.stacks[0], error)
+        raise
     finally:
         _close(state)
         for one, home in zip((student, *taught), homes, strict=True):
@@ -95,12 +96,40 @@ def distill(
         for module, mode in found.items():  # module by module: some may be frozen on purpose
             module.training = mode
         student.eval()
-    if last is not None and last.diverged:
-        raise Trouble(
-            f"distill(learning_rate={learning_rate:g}): the loss became infinite before step "
-            f"{last.step}; try a smaller learning rate"
-        )
     return student
+
+
+def _infinite(one: Stack, event: Event, rate: float) -> Exception:
+    """Why the loss became infinite: nothing was shown after the batch at which it did."""
+    assert isinstance(one.feed, Loaded)
+    x, when = one.feed.shown.to(one.feed.device), f"before step {event.step}"
+    if not bool(torch.isfinite(x).all()):
+        return BadInput(f"distill: a batch {when} has an x that is not finite; clean the data")
+    live = one.parts[0].live
+    if live is not None and not bool(torch.isfinite(listen(live, x).logits).all()):
+        return BadInput(
+            f"distill: the teacher's logits for a batch {when} are not finite; "
+            "check its weights and how x is scaled"
+        )
+    if not one.feed.sane:
+        return BadInput(
+            "distill: the student's logits were not finite before the first step; "
+            "check its weights and how x is scaled"
+        )
+    return Trouble(
+        f"distill(learning_rate={rate:g}): the loss became infinite {when}; "
+        "try a smaller learning rate"
+    )
+
+
+def _explain(one: Stack, error: ValueError) -> None:
+    """`BadInput` with the remedy if it is BatchNorm's error about a batch of one sample."""
+    assert isinstance(one.feed, Loaded)
+    if len(one.feed.shown) == 1 and "per channel" in str(error):
+        raise BadInput(
+            "distill: a batch of 1 sample, of which the student's BatchNorm can take no variance; "
+            "give the DataLoader drop_last=True"
+        ) from error
 
 
 def _plausible(student: object, loader: object, validation: object, listener: object) -> None:
@@ -232,6 +261,7 @@ def _fits(student: Read, teacher: nn.Module | None, feed: Loaded) -> None:
     """`BadInput` unless both networks take the first batch and speak of the same classes."""
     x, y = feed.first
     said = _asked("student", student, x.to(feed.device))
+    feed.sane = bool(torch.isfinite(said).all())
     if said.ndim != 2 or len(said) != len(x):
         raise BadInput(f"distill: student's logits {tuple(said.shape)}: expected ({len(x)}, K)")
     if teacher is not None:
@@ -385,6 +415,8 @@ class Loaded:
         if first is None:
             raise BadInput("distill: the loader is empty")
         self.first = _pair(first)
+        self.shown = self.first[0]  # the last x
+        self.sane = True  # whether the student's first answer was finite
         self.labelled = isinstance(first, (tuple, list)) and len(first) == 2
         self.waiting: list[tuple[Tensor, Tensor]] = [self.first]
 
@@ -403,6 +435,7 @@ class Loaded:
                     "distill: the loader can be read only once; say steps=… of one pass"
                 )
         x, y = _pair(found)
+        self.shown = x
         return Batch(x.to(self.device), y.to(self.device), epoch=self.epoch)
 
 

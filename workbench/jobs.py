@@ -12,11 +12,13 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -32,6 +34,7 @@ PRESENT, ALONE, POLL = 3.0, 20.0, 0.1
 #: Seconds that a paced run takes at least: long enough for a class to see the curves grow and to
 #: hit Pause; WORKBENCH_PACE overrides it.
 PACE = 8.0
+LACKING = "the training process ended twice; this machine may lack memory"
 
 
 class Busy(BadInput):
@@ -54,7 +57,8 @@ def follow(folder: Path, token: str) -> None:
 
 def leave(folder: Path, token: str) -> None:
     """Say that `token` no longer looks at this run."""
-    (folder / "followers" / _safe(token)).unlink(missing_ok=True)
+    with suppress(OSError):  # nor has a run that was removed any left
+        (folder / "followers" / _safe(token)).unlink(missing_ok=True)
 
 
 def followers(folder: Path, within: float = PRESENT) -> list[str]:
@@ -198,7 +202,8 @@ def work(requests: IO[str], answers: IO[str]) -> None:
             time.sleep(0.005 if jobs else 0.02)
     for job in jobs:  # the app is closing: keep what there is
         job.run.halt()
-        next(job.events, None)
+        with suppress(OSError, Trouble):  # and if there is no room for it, the last checkpoint
+            next(job.events, None)
 
 
 def _begin(request: dict[str, Any], answers: IO[str]) -> list[Job]:
@@ -206,25 +211,48 @@ def _begin(request: dict[str, Any], answers: IO[str]) -> list[Job]:
     try:
         return [Job(Run.at(folder), float(request["pace"]))]
     except Exception as error:  # a damaged or removed take must not take the others with it
-        print(f"{folder}: {error}", file=sys.stderr, flush=True)
-        if folder.exists():
-            Status("failed", reason=str(error).splitlines()[0][:500]).write(folder)
-        print(json.dumps({"over": str(folder)}), file=answers, flush=True)
+        _over(folder, answers, error)
         return []
 
 
 def _turn(job: Job, answers: IO[str]) -> bool:
     try:
         busy = job.turn()
-    except Exception as error:  # the run says why in its state.json; the worker goes on
-        print(f"{job.run.folder}: {error}", file=sys.stderr, flush=True)
-        job.over, busy = True, True
+    except Exception as error:  # the worker goes on
+        job.over = True
+        _over(job.run.folder, answers, error)
+        return True
     if job.over:
-        print(json.dumps({"over": str(job.run.folder)}), file=answers, flush=True)
+        _over(job.run.folder, answers)
     return busy
 
 
+def _over(folder: Path, answers: IO[str], error: Exception | None = None) -> None:
+    """Say that a run is over, and why: a full disk has no room for that in state.json."""
+    why = "" if error is None else (f"{error}" or type(error).__name__).splitlines()[0][:500]
+    if error is not None:
+        known = isinstance(error, (BadInput, Trouble))  # they name what they are about
+        print(why if known else f"{folder}: {why}", file=sys.stderr, flush=True)
+    print(json.dumps({"over": str(folder), "why": why}), file=answers, flush=True)
+
+
 # --------------------------------------------------------------------------- in front of it
+
+
+@contextmanager
+def deaf() -> Iterator[None]:
+    """Ctrl-C is heard after this, not inside, and by no process that starts here.
+
+    It is for who started them and tells them to end. Windows has no such thing.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class Pool:
@@ -237,6 +265,7 @@ class Pool:
         self.doing: list[list[Path]] = []
         self.queue: list[tuple[Path, float]] = []
         self.restarts: dict[Path, int] = {}
+        self.why: dict[Path, str] = {}  # what ended a run, where it was not its recipe's end
         self.ready = 0
         self.closed = False
 
@@ -248,14 +277,15 @@ class Pool:
 
     def _spawn(self, i: int) -> None:
         env = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
-        worker = subprocess.Popen(
-            [sys.executable, "-m", "workbench.jobs"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=env,
-            cwd=Path(__file__).parent.parent,
-        )
+        with deaf():
+            worker = subprocess.Popen(
+                [sys.executable, "-m", "workbench.jobs"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                env=env,
+                cwd=Path(__file__).parent.parent,
+            )
         if i == len(self.workers):
             self.workers.append(worker)
             self.doing.append([])
@@ -272,6 +302,8 @@ class Pool:
                     self.ready += 1
                 if "over" in said:
                     done = Path(said["over"])
+                    if said["why"]:
+                        self.why[done] = said["why"]
                     self.doing[i] = [folder for folder in self.doing[i] if folder != done]
                 self._dispatch()
         with self.lock:  # it died: its runs kept their checkpoints and go on in another
@@ -285,8 +317,9 @@ class Pool:
                 if self.restarts[folder] <= 2:
                     self.queue.insert(0, (folder, pace()))
                 else:
-                    reason = "the training process ended twice; this machine may lack memory"
-                    Status("failed", reason=reason).write(folder)
+                    self.why[folder] = LACKING
+                    with suppress(Trouble):
+                        Status("failed", reason=LACKING).write(folder)
             self._dispatch()
 
     def _dispatch(self) -> None:
@@ -321,6 +354,7 @@ class Pool:
             known = [f for f, _ in self.queue] + [f for doing in self.doing for f in doing]
             if folder in known or Lease.held(folder):
                 return folder
+            self.why.pop(folder, None)
             if len(self.queue) >= WAITING:
                 raise Busy(f"{len(self.queue)} trainings wait already; try again in a minute")
             self.queue.append((folder, pace() if seconds is None else seconds))

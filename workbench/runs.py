@@ -23,14 +23,16 @@ import os
 import platform
 import re
 import shutil
+import signal
 import threading
 import time
 import uuid
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any
 
 import torch
 from torch import Tensor, nn
@@ -80,12 +82,17 @@ def usable_home() -> Path:
         probe.write_text("")
         probe.unlink()
     except (OSError, RuntimeError) as error:
-        why = getattr(error, "strerror", None) or error
-        raise Trouble(
-            f"{_called(folder)}: runs cannot be kept there ({why}); "
-            "set WORKBENCH_HOME to a folder you may write to, on a disk with room"
-        ) from None
+        raise _refused(error, folder) from None
     return folder
+
+
+def _refused(error: Exception, folder: Path | None = None) -> Trouble:
+    """What the disk refuses, whichever file it was: the home, why, and the remedy."""
+    why = getattr(error, "strerror", None) or error
+    return Trouble(
+        f"{_called(folder or home())}: runs cannot be kept there ({why}); make room on its disk, "
+        "or set WORKBENCH_HOME to a folder you may write to"
+    )
 
 
 # ----------------------------------------------------------------------------------- files
@@ -109,10 +116,7 @@ def write(path: Path, content: str | bytes) -> None:
         part.unlink(missing_ok=True)
         if isinstance(error, FileNotFoundError):
             raise
-        raise Trouble(
-            f"{path.parent}: cannot write {path.name} ({error.strerror}); "
-            "make room on the disk or set WORKBENCH_HOME to another folder"
-        ) from None
+        raise _refused(error) from None
 
 
 def checksum(path: Path) -> str:
@@ -212,10 +216,8 @@ class Lease:
         except FileExistsError:
             return False
         except OSError as error:
-            raise Trouble(
-                f"{self.path.parent}: cannot be written ({error.strerror}); "
-                "set WORKBENCH_HOME to a folder you may write to"
-            ) from None
+            self.path.unlink(missing_ok=True)  # made, but there was no room for what it says
+            raise _refused(error) from None
         threading.Thread(target=self._beat, daemon=True).start()
         return True
 
@@ -267,15 +269,16 @@ class Run:
         device: str = "auto",
         folder: Path | None = None,
     ) -> None:
-        one = isinstance(recipes, (Recipe, str, Path))
-        self.recipes = (cast(Recipe, recipes),) if one else tuple(cast(Sequence[Recipe], recipes))
+        given: Any = recipes
+        several = isinstance(given, Iterable) and not isinstance(given, str)
+        self.recipes: tuple[Recipe, ...] = tuple(given) if several else (given,)
         if not self.recipes:
             raise BadInput("Run: needs at least one recipe, got none")
-        for each in self.recipes:
-            if not isinstance(each, Recipe):
-                raise BadInput(
-                    f"Run(recipes={recipes!r}): expected recipes; Run.at(folder) opens a folder"
-                )
+        if not all(isinstance(each, Recipe) for each in self.recipes):
+            shown = repr(recipes)[:60]
+            raise BadInput(
+                f"Run(recipes={shown}): expected recipes; Run.at(folder) opens a folder"
+            )
         self.fresh, self.device = fresh, device
         self.name = digest(self.recipes)
         self._folder = folder
@@ -339,8 +342,7 @@ class Run:
         folder, seen = self.folder, -1
         while True:
             lease, done = Lease(folder), self.status.status == "done"
-            if done:
-                verify(folder)
+            verify(folder)
             mine = not done and lease.take()
             source = self._train(folder, lease) if mine else self._tail(folder)
             for event in iter(self.events()) if done else source:
@@ -365,9 +367,9 @@ class Run:
             time.sleep(0.05)
 
     def _train(self, folder: Path, lease: Lease) -> Iterator[Event]:
-        recorder = Recorder(folder, len(self.recipes))
+        recorder = Recorder(folder, len(self.recipes), self.recipes[0].steps)
         try:
-            recorder.note("running", self.recipes[0].steps)
+            recorder.note("running")
             state = self._prepared()
             try:
                 kept = recorder.resume(state)
@@ -376,12 +378,8 @@ class Run:
                 state = self._prepared()
                 kept = recorder.resume(state)
             yield from kept
-            for event in train(state):
-                if not lease.mine():
-                    raise TakenOver(
-                        f"{folder}: another process took this run over; it goes on there"
-                    )
-                recorder.record(event, state)
+            events = train(state)
+            while event := self._next(events, state, recorder, lease):
                 yield event
                 recorder.resumed()
             if state.step < state.steps:
@@ -391,21 +389,36 @@ class Run:
         except TakenOver:
             raise  # the folder is somebody else's now
         except Halted:
-            recorder.note("stopped", self.recipes[0].steps)
+            recorder.note("stopped")
         except (GeneratorExit, KeyboardInterrupt):
             if lease.mine():
                 recorder.stop(self._state)
             raise
         except Exception as error:
-            recorder.fail(f"{error}" or type(error).__name__)
+            recorder.fail(error)
             raise
         finally:
             recorder.close()
             lease.release()
-            self._state = None
+            self._state, self._halt = None, False
+
+    def _next(
+        self, events: Iterator[Event], state: State, recorder: Recorder, lease: Lease
+    ) -> Event | None:
+        """The next event, recorded; None at the end."""
+        with _patient(state):
+            event = next(events, None)
+            if event is not None:
+                if not lease.mine():
+                    raise TakenOver(
+                        f"{recorder.folder}: another process took this run over; it goes on there"
+                    )
+                recorder.record(event, state)
+        return event
 
     def _prepared(self) -> State:
         self._state = prepare(self.recipes, self.device, lambda: self._halt)
+        self._state.halt = self._halt  # asked while it was made
         return self._state
 
     def drain(self) -> Run:
@@ -476,11 +489,38 @@ class Halted(Exception):
     """Asked to stop while a teacher was still being made."""
 
 
+@contextmanager
+def _patient(state: State) -> Iterator[None]:
+    """Ctrl-C inside waits for the step under way, and for its event to be on disk.
+
+    In the middle of a step some weights have moved and others have not, and between a step and
+    its event the history would get a hole: neither could be resumed to the same numbers.
+    """
+    ours = threading.current_thread() is threading.main_thread()
+    if not ours or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+    asked: list[int] = []
+
+    def later(number: int, _: object) -> None:
+        asked.append(number)
+        state.halt = True
+
+    signal.signal(signal.SIGINT, later)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if asked:
+        raise KeyboardInterrupt
+
+
 class Recorder:
     """Writes what happens into a take's folder, and reads back where it stopped."""
 
-    def __init__(self, folder: Path, students: int) -> None:
-        self.folder, self.students = folder, students
+    def __init__(self, folder: Path, students: int, steps: int) -> None:
+        self.folder, self.students, self.steps = folder, students, steps
+        self.told = 0  # the last step whose event is on disk
         self.events: IO[str] | None = None
         self.timings: IO[str] | None = None
         self.opinions: IO[bytes] | None = None
@@ -501,11 +541,12 @@ class Recorder:
         """The listener is back: what it spent in between does not count."""
         self.since = time.process_time()
 
-    def note(self, status: str, steps: int, step: int = 0, **more: Any) -> None:
+    def note(self, status: str, step: int = 0, **more: Any) -> None:
         """Say the status in state.json."""
-        Status(
-            status, step, steps, cpu_seconds=round(self._cpu(), 3), facts=self.facts, **more
-        ).write(self.folder)
+        seconds = round(self._cpu(), 3)
+        Status(status, step, self.steps, cpu_seconds=seconds, facts=self.facts, **more).write(
+            self.folder
+        )
 
     def resume(self, state: State) -> list[Event]:
         """Continue from the checkpoint if there is one: what was recorded up to it."""
@@ -526,13 +567,17 @@ class Recorder:
             except Exception as error:  # safetensors, shapes, names: all mean the same here
                 raise Damaged(f"{checkpoint}: {error}") from None
         write(self.folder / "events.jsonl", "".join(e.to_json() + "\n" for e in kept))
+        self.told = kept[-1].step if kept else 0
         # append mode: the opinions of events that were dropped are cut off
         size = self._opinion_size(state) * len(kept)
         past = self.folder / "opinions.f16"
         write(past, past.read_bytes()[:size] if past.exists() else b"")
-        self.events = open(self.folder / "events.jsonl", "a", encoding="utf-8")
-        self.timings = open(self.folder / "timings.jsonl", "a", encoding="utf-8")
-        self.opinions = open(past, "ab")
+        try:
+            self.events = open(self.folder / "events.jsonl", "a", encoding="utf-8")
+            self.timings = open(self.folder / "timings.jsonl", "a", encoding="utf-8")
+            self.opinions = open(past, "ab")
+        except OSError as error:
+            raise _refused(error) from None
         return kept
 
     def _opinion_size(self, state: State) -> int:
@@ -554,11 +599,9 @@ class Recorder:
             self.events.write(event.to_json() + "\n")
             self.events.flush()
         except OSError as error:
-            raise Trouble(
-                f"{self.folder}: cannot write ({error.strerror}); make room on the disk "
-                "or set WORKBENCH_HOME to another folder"
-            ) from None
-        self.note("running", state.steps, state.step)
+            raise _refused(error) from None
+        self.told = event.step
+        self.note("running", state.step)
         if time.monotonic() - self.saved > SAVE:
             self.save(state)
 
@@ -572,9 +615,9 @@ class Recorder:
         """Keep what there is."""
         if state is not None and self.events is not None:
             self.save(state)
-            self.note("stopped", state.steps, state.step)
+            self.note("stopped", state.step)
         else:
-            self.note("stopped", 0)
+            self.note("stopped")
 
     def finish(self, state: State) -> None:
         """Weights last, then the word done."""
@@ -584,19 +627,19 @@ class Recorder:
         }
         self.close()
         save_tensors(self.folder / "weights.safetensors", tensors)
-        names = ("recipes.json", "events.jsonl", "weights.safetensors")
-        sums = {name: checksum(self.folder / name) for name in names}
-        self.note("done", state.steps, state.step, sums=sums)
+        sums = {name: checksum(self.folder / name) for name in SEALED}
+        self.note("done", state.step, sums=sums)
         (self.folder / "checkpoint.safetensors").unlink(missing_ok=True)
 
-    def fail(self, reason: str) -> None:
-        """One sentence that says why; what was recorded stays."""
-        try:
-            Status("failed", reason=reason.splitlines()[0][:500], facts=self.facts).write(
-                self.folder
-            )
-        except (OSError, Trouble):
-            pass  # the disk is the reason
+    def fail(self, error: Exception) -> None:
+        """One sentence that says why; what was recorded stays.
+
+        Where the machine is at fault and not the recipe, it is only stopped: it can go on.
+        """
+        reason = (f"{error}" or type(error).__name__).splitlines()[0][:500]
+        status = "stopped" if isinstance(error, Trouble) else "failed"
+        with suppress(OSError, Trouble):  # the disk may be the reason
+            self.note(status, self.told, reason=reason)
 
     def close(self) -> None:
         """Close the files."""
@@ -628,12 +671,7 @@ def sound(name: str) -> list[Path]:
     good = []
     for take in takes(name):
         try:
-            status = Status.read(take)
-            if status.status == "done":
-                verify(take)
-            else:
-                Run.at(take)
-                read_events(take)
+            verify(take)
             good.append(take)
         except Damaged as error:
             set_aside(take, str(error))
@@ -664,10 +702,7 @@ def new_take(recipes: Sequence[Recipe], last: int | None = None) -> Path:
                 if last is not None:
                     return root / str(k)
     except OSError as error:
-        raise Trouble(
-            f"{root}: cannot be made ({error.strerror}); "
-            "set WORKBENCH_HOME to a folder you may write to"
-        ) from None
+        raise _refused(error) from None
     finally:
         shutil.rmtree(part, ignore_errors=True)
     raise AssertionError("unreachable")
@@ -688,23 +723,78 @@ def read_events(folder: Path) -> list[Event]:
         raise Damaged(f"{folder}/events.jsonl: {error}") from None
 
 
-_verified: dict[Path, tuple[float, ...]] = {}
+SEALED = ("recipes.json", "events.jsonl", "weights.safetensors")
+_verified: dict[Path, tuple[object, ...]] = {}
 
 
 def verify(folder: Path) -> None:
-    """`Damaged` unless every file of a finished take is what its checksum says."""
-    names = ("recipes.json", "events.jsonl", "weights.safetensors")
-    try:
-        stamps = tuple((folder / name).stat().st_mtime for name in names)
-    except OSError as error:
-        raise Damaged(f"{folder}: {error.filename} is missing") from None
+    """`Damaged` unless a take can be trusted; its files are read once for each change of them.
+
+    A finished take is what its checksums say. One that is not finished has told every step that
+    it got to. One that is being trained grows while it is read: that is left to who trains it.
+    """
+    names = ("state.json", "checkpoint.safetensors", *SEALED)
+    stamps = tuple(_stamp(folder / name) for name in names)
     if _verified.get(folder) == stamps:
         return
-    sums = Status.read(folder).sums or {}
-    for name in names:
-        if checksum(folder / name) != sums.get(name):
-            raise Damaged(f"{folder}/{name}: its checksum does not fit (changed or half-written)")
+    status = Status.read(folder)
+    if status.status == "done":
+        _verify_sums(folder, status)
+    elif Lease.held(folder):
+        return
+    else:
+        _verify_steps(folder, status)
     _verified[folder] = stamps
+
+
+def _stamp(path: Path) -> tuple[int, ...] | None:
+    """What changes with a file; None if it is not there."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _verify_sums(folder: Path, status: Status) -> None:
+    sums = status.sums or {}
+    for name in SEALED:
+        try:
+            found = checksum(folder / name)
+        except OSError:
+            raise Damaged(f"{folder}/{name}: is missing") from None
+        if found != sums.get(name):
+            raise Damaged(f"{folder}/{name}: its checksum does not fit (changed or half-written)")
+
+
+def _verify_steps(folder: Path, status: Status) -> None:
+    # read before the events, which may still grow; who was killed goes on from its checkpoint
+    reached = max(_checkpoint_step(folder), status.step * (status.status != "running"))
+    recipes, events = Run.at(folder).recipes, read_events(folder)
+    due = engine.emits(recipes[0].steps, recipes[0].events)
+    told = tuple(event.step for event in events)
+    if told != due[: len(told)] or not all(_fits(event, recipes) for event in events):
+        raise Damaged(f"{folder}/events.jsonl: its lines are not those of its recipe's steps")
+    if reached and sum(step <= reached for step in due) > len(told):
+        last = f"ends at step {told[-1]}" if told else "holds no event"
+        raise Damaged(f"{folder}/events.jsonl: {last}, but the run got to step {reached}")
+
+
+def _fits(event: Event, recipes: Sequence[Recipe]) -> bool:
+    """Whether an event is one of these students' and says something about each."""
+    rows = (*event.terms.values(), *event.accuracy.values())
+    return event.steps == recipes[0].steps and all(len(row) == len(recipes) for row in rows)
+
+
+def _checkpoint_step(folder: Path) -> int:
+    """The step of the checkpoint; 0 where there is none, or none that can be read."""
+    from safetensors import safe_open
+
+    try:
+        with safe_open(folder / "checkpoint.safetensors", "pt") as file:  # not all of it is read
+            return int(file.get_tensor("step"))
+    except Exception:  # who resumes from it says what is wrong with it
+        return 0
 
 
 def set_aside(path: Path, why: str) -> None:

@@ -8,16 +8,19 @@ from __future__ import annotations
 import itertools
 import multiprocessing
 import os
+import signal
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Self
 
 import torch
 
-from workbench.base import BadInput, Method
+from workbench.base import BadInput, Method, twice
 from workbench.data import Data
+from workbench.jobs import deaf
 from workbench.models import MODELS
 from workbench.recipe import Recipe
 from workbench.recipe import teacher as taught_by
@@ -188,6 +191,7 @@ def sweep(
     data: Data,
     student: str = "mlp-16",
     teacher: str = "mlp-256-256",
+    fixed: Mapping[str, Any] | None = None,
     seeds: int = 8,
     device: str = "auto",
     report: Report = silent,
@@ -195,11 +199,15 @@ def sweep(
 ) -> dict[str, Any]:
     """Every combination of the grid's knobs, times seeds, trained in one pass.
 
-    Knobs of the method and fields of the recipe may be swept alike. The cells are not a search:
-    all are shown, with validation and test accuracy, and none is picked.
+    Knobs of the method and fields of the recipe may be swept alike; `fixed` are knobs of the
+    method that are the same in every cell. The cells are not a search: all are shown, with
+    validation and test accuracy, and none is picked.
     """
+    fixed = fixed or {}
     if not grid:
         raise BadInput("sweep: expected at least one knob with several values, got none")
+    for name in grid.keys() & fixed.keys():
+        raise twice(kind.__name__, name, fixed[name], list(grid[name]))
     cells = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
     if len(cells) * seeds > 2000:
         raise BadInput(f"sweep: {len(cells)} settings × {seeds} seeds; expected at most 2000")
@@ -208,7 +216,7 @@ def sweep(
     for cell in cells:
         knobs = {k: v for k, v in cell.items() if k in kind.knobs()}
         rest = {k: v for k, v in cell.items() if k not in knobs}
-        arm = _arm(base, kind(**knobs), teacher, data).but(**rest)
+        arm = _arm(base, kind(**fixed, **knobs), teacher, data).but(**rest)
         recipes += _seeded(arm, seeds)
     if recipes[0].teachers:
         with Hands(1, device, report) as hands:
@@ -219,6 +227,8 @@ def sweep(
     last = run.events()[-1]
     return {
         "run": run.name,
+        "method": kind.key(),
+        "fixed": dict(fixed),
         "cells": [_cell(c, i, seeds, last.accuracy) for i, c in enumerate(cells)],
     }
 
@@ -239,19 +249,24 @@ class Hands:
     """Trains groups that are not done yet, in worker processes when there are several.
 
     The processes start when they are first needed and serve until the `with` ends: to start
-    one costs as much as training a hundred students.
+    one costs as much as training a hundred students. Ctrl-C is for who waits for them, here:
+    they are told to end, and keep what there is.
     """
 
     def __init__(self, workers: int, device: str, report: Report) -> None:
         self.workers, self.device, self.report = workers, device, report
         self.pool: ProcessPoolExecutor | None = None
+        self.processes: list[BaseProcess] = []
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object, *_: object) -> None:
         if self.pool is not None:
-            self.pool.shutdown(cancel_futures=True)
+            if kind is not None:
+                for process in self.processes:
+                    process.terminate()
+            self.pool.shutdown()
 
     def train(
         self, groups: Sequence[Sequence[Recipe]], what: str, low: float, high: float
@@ -275,15 +290,34 @@ class Hands:
             # fork after torch has threads is not safe
             context = multiprocessing.get_context("spawn")
             self.pool = ProcessPoolExecutor(self.workers, context, initializer=_begin)
-        done = self.pool.map(_train, folders, itertools.repeat(self.device))
-        for i, _ in enumerate(done):
+        others = multiprocessing.active_children()
+        with deaf():  # the processes start here
+            futures = [self.pool.submit(_train, folder, self.device) for folder in folders]
+            self.processes += [p for p in multiprocessing.active_children() if p not in others]
+        for i, future in enumerate(futures):
+            future.result()
             self.report(what, low + (high - low) * (i + 1) / len(groups))
 
 
+_under_way: list[Run] = []
+_told = threading.Event()
+
+
 def _begin() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _end)
     os.environ["OMP_NUM_THREADS"] = "1"
     torch.set_num_threads(1)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end(*_: object) -> None:
+    """Told to: at once, or when what is under way has kept what there is."""
+    _told.set()
+    for run in _under_way:
+        run.halt()
+    if not _under_way:
+        os._exit(1)
 
 
 def _end_with_parent() -> None:
@@ -295,4 +329,11 @@ def _end_with_parent() -> None:
 
 
 def _train(folder: Path, device: str) -> None:
-    Run.at(folder, device).drain()
+    run = Run.at(folder, device)
+    _under_way.append(run)
+    try:
+        run.drain()
+    finally:
+        _under_way.remove(run)
+        if _told.is_set():
+            os._exit(1)

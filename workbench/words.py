@@ -142,6 +142,10 @@ SHORT = {"kd": "Distilled", "scratch": "Labels only"}
 TERMS = {"teacher": "from teacher", "labels": "from labels", "uniform": "smoothing"}
 
 BROKEN = "Something here did not work; your runs are kept. Reload the page to go on."
+DAMAGED = (
+    "A run of this list was damaged on the disk and is set aside. Run it again, "
+    "or go on with the others."
+)
 STILL = "Your run is still going, step {} of {}. Stop it first, or let it end."
 SHARED_PACE = "Others watch this run, so its pace stays as it is."
 REMOVE_LIVE = "This run is still going. Stop it first."
@@ -161,10 +165,17 @@ def meaning(knob: Knob) -> str:
     return text[:1].upper() + text[1:] + ("." if text and text[-1] not in ".?" else "")
 
 
-def allowed(knob: Knob, raw: object) -> str:
-    """Field, value, what is allowed: 'Temperature goes from 0.01 to 1 000 000; 'abc' does not'."""
+KINDS = {bool: "true or false", str: "a text", list: "a list", tuple: "a list", dict: "an object"}
+
+
+def allowed(knob: Knob, raw: object, text: bool = True) -> str:
+    """Field, value, what is allowed: 'Temperature goes from 0.01 to 1 000 000; 'abc' does not'.
+
+    `text`: a number may come as people typed it; where it may not, its kind is what is wrong.
+    """
     shown = str(raw).strip()
     shown = shown[:24] + "…" if len(shown) > 25 else shown
+    kind = "nothing" if raw is None else KINDS.get(type(raw), "")
     if knob.kind == "choice":
         return f"{knob.title} is one of {', '.join(knob.choices or ())}; {shown} is not."
     if knob.kind == "pairs":
@@ -174,6 +185,9 @@ def allowed(knob: Knob, raw: object) -> str:
     if knob.kind == "classes":
         return f"{knob.title} is different digits from {low} to {high}; {shown} is not."
     whole = " in whole numbers" if knob.kind == "int" else ""
+    if not text and kind:
+        quoted = repr(shown) if isinstance(raw, str) else shown
+        return f"{knob.title} goes from {low} to {high}{whole}; {quoted} is {kind}, not a number."
     if not shown:
         return f"{knob.title} needs a value; it goes from {low} to {high}{whole}."
     return f"{knob.title} goes from {low} to {high}{whole}; {shown} does not fit."
@@ -228,6 +242,11 @@ def sentence(error: Exception) -> str:
     if isinstance(error, BadInput) and colon and "(" in head and "=" in head:
         value = head[head.index("(") + 1 :].removesuffix(")").replace("=", " = ")
         text = f"{value.replace('_', ' ')}: {rest}"
+    return whole(text)
+
+
+def whole(text: str) -> str:
+    """A reason as a sentence of its own."""
     text = text[:1].upper() + text[1:]
     return text if text.endswith((".", "?")) else text + "."
 
@@ -617,6 +636,14 @@ def port_taken(port: int) -> str:
     )
 
 
+def port_forbidden(port: int, usual: int) -> str:
+    """A port that needs rights."""
+    return (
+        f"Port {port} cannot be opened without the rights that ports below 1024 need here: "
+        f"start with python app.py --port {usual}"
+    )
+
+
 def bad_port(source: str, text: str) -> str:
     """A port that is none."""
     return f"{source} {text[:40]!r}: expected a whole number from 1 to 65535"
@@ -672,7 +699,7 @@ NO_METHOD = "method: expected a name such as kd:temperature=8"
 NO_KNOBS = "knobs: expected an object with at most {} names"
 NO_VALUES = "{}: expected named values"
 NO_JSON = "recipe: expected a short line of JSON"
-GIVEN_TWICE = "knobs({}=…): given twice, expected once"
+GIVEN_TWICE = "knobs({}=…): given twice ({} and {}), expected once"
 
 
 def no_knob(name: object, known: Sequence[str]) -> str:

@@ -200,6 +200,15 @@ def test_latency_refuses_what_has_nothing_to_time(change, message):
         latency(**arguments)
 
 
+@pytest.mark.parametrize("given", [Mode(), [Mode()], None])
+def test_latency_wants_names_beside_its_networks(given):
+    kind = type(given).__name__
+    with pytest.raises(
+        TypeError, match=rf"^latency\(modules={kind}\): expected a mapping such as"
+    ):
+        latency(given, torch.zeros(1, 4))
+
+
 def test_latency_refuses_a_network_without_an_answer():
     class Silent(nn.Module):
         def forward(self, x):

@@ -110,9 +110,15 @@ def latency(
         repeats: calls that are timed, at least 1.
 
     Raises:
-        TypeError: a network returns neither a tensor nor an object with `.logits`.
+        TypeError: `modules` is no mapping, or a network returns neither a tensor nor an object
+            with `.logits`.
         ValueError: no network, no row in the example, or a count below 1.
     """
+    if not isinstance(modules, Mapping):
+        raise TypeError(
+            f"latency(modules={type(modules).__name__}): expected a mapping such as "
+            "{'student': network}, because networks are timed side by side and told apart by name"
+        )
     counts = {"networks": len(modules), "rows of example": len(example), "warm_up": warm_up}
     counts |= {"repeats": repeats, "batch": min(batches, default=0)}
     for name, count in counts.items():

@@ -217,6 +217,7 @@ class View:
     events: Sequence[Event]
     steps: int
     seconds: float | None = None
+    reason: str = ""  # why it stopped or failed, where nobody asked it to
 
     @property
     def over(self) -> bool:
@@ -274,9 +275,9 @@ def view(act: Act, stage: str = "", jumps: bool = False) -> View | None:
     steps = RECIPES[RECIPE[stage]].recipes[0].steps
     if not showing.run:
         events: Sequence[Event] = recorded(stage)
-        state, seconds = ("finished" if events else "failed"), None
+        state, seconds, reason = ("finished" if events else "failed"), None, ""
     else:
-        events, state, seconds = _live(Entry(showing.run).folder)
+        events, state, seconds, reason = _live(Entry(showing.run).folder)
     whole = RECIPES[RECIPE[stage]].recipes[0].events
     shown = _due(showing, whole)
     if jumps and min(shown, len(events)) <= whole:
@@ -285,7 +286,7 @@ def view(act: Act, stage: str = "", jumps: bool = False) -> View | None:
         shown, state = showing.stopped, "stopped"
     elif shown < len(events):
         state = "running"
-    return View(stage, state, not showing.run, events[:shown], steps, seconds)
+    return View(stage, state, not showing.run, events[:shown], steps, seconds, reason)
 
 
 def _due(showing: Showing, count: int) -> int:
@@ -300,19 +301,21 @@ def pace() -> float:
     return min(PACE, jobs.pace())
 
 
-def _live(folder: Path) -> tuple[list[Event], str, float | None]:
-    """Events, state and CPU seconds of a training."""
+def _live(folder: Path) -> tuple[list[Event], str, float | None, str]:
+    """Events, state and CPU seconds of a training, and what ended it before its time."""
     try:
         found = take(folder)
         status, events = found.status(), found.events()
     except (Damaged, BadInput, OSError):
-        return [], "failed", None
+        return [], "failed", None, ""
+    reason = _desk.why(folder, status)
     if status.status in ("done", "failed"):
-        return events, {"done": "finished"}.get(status.status, "failed"), status.cpu_seconds
+        state = {"done": "finished"}.get(status.status, "failed")
+        return events, state, status.cpu_seconds, reason
     going = _desk.pool().ahead(folder) is not None or _desk.trains(folder) or Lease.held(folder)
     if not going:
-        return events, "stopped", None
-    return events, "running" if events else "queued", None
+        return events, "stopped", None, reason
+    return events, "running" if events else "queued", None, ""
 
 
 # ---------------------------------------------------------------------------------- actions

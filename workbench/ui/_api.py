@@ -1,5 +1,6 @@
 """What a script may ask the app: a few named calls, each checked as strictly as the page."""
 
+import json
 import re
 import secrets
 from collections.abc import Iterable
@@ -10,6 +11,9 @@ import gradio as gr
 from gradio.components.api_component import Api
 from gradio.events import api
 from gradio.utils import get_function_description
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from workbench import jobs, runs, words
 from workbench.base import BadInput, Trouble
@@ -153,12 +157,14 @@ def train(
             raise BadInput(words.NO_KNOBS.format(50))
         key, _, written = method.partition(":")
         kind = METHODS[key]
-        own = kind.parse(written).values()
-        named = {part.partition("=")[0].strip().replace("-", "_") for part in written.split(",")}
+        typed = kind.given(written)
+        own = kind(**typed).values()
+        beside = typed | {"images": images, "seeds": seeds, "method": method, "knobs": knobs}
         shared: dict[str, Any] = {}
         for name, value in (knobs or {}).items():
-            if name in {"images", "seeds", "method", "knobs"} | (named & own.keys()):
-                raise BadInput(words.GIVEN_TWICE.format(name))
+            if name in beside:
+                both = (str(one)[:40] for one in (beside[name], value))
+                raise BadInput(words.GIVEN_TWICE.format(name, *both))
             if name not in own and name not in _form.common():
                 raise BadInput(words.stranger(name, key, list(own), list(_form.common())))
             (own if name in own else shared)[name] = value
@@ -185,13 +191,15 @@ def status(run: str) -> Progress:
         if one.status in ("queued", "running"):
             jobs.follow(folder, _watcher)  # who asks is a follower: unasked runs are stopped
         ahead, events = _desk.pool().ahead(folder), found.events()
+        reason = _desk.why(folder, one)
+        over = reason and one.status in ("queued", "running")  # there was no room to say so
         progress = {
             "run": run,
-            "status": one.status,
+            "status": "stopped" if over else one.status,
             "step": events[-1].step if events else 0,
             "steps": found.recipe.steps,
             "ahead": ahead,
-            "reason": one.reason,
+            "reason": reason,
             "accuracy": _summary(events[-1].accuracy.get("test", ()) if events else ()),
             "recipe": found.recipe.to_json(),
         }
@@ -246,6 +254,39 @@ def shipped() -> list[str]:
     _, *groups = assets.shipped()
     names = [name_of(runs.SHIPPED / digest(group) / "1") for group in groups]
     return [name.partition("/")[2] for name in names]
+
+
+class Strict:
+    """Refuses a call whose JSON names a value twice, of which Gradio would take the last."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Read what is asked before Gradio does, and hand it on."""
+        if scope["type"] != "http" or scope["method"] != "POST" or "/call/" not in scope["path"]:
+            await self.app(scope, receive, send)
+            return
+        request = Request(scope, receive)
+        body = await request.body()
+        try:
+            json.loads(body, object_pairs_hook=_form.once)
+        except BadInput as error:
+            refused = JSONResponse({"error": words.sentence(error)}, 400)
+            await refused(scope, receive, send)
+            return
+        except (ValueError, RecursionError):
+            pass  # Gradio says what it makes of that
+        sent = False
+
+        async def again() -> Message:
+            nonlocal sent
+            if sent:
+                return await receive()
+            sent = True
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        await self.app(scope, again, send)
 
 
 def expose() -> None:

@@ -108,6 +108,10 @@ def _port(port: int) -> str:
 
 def _training() -> str:
     """A worker's process trains two steps in a home of its own."""
+    from workbench.methods import METHODS
+    from workbench.models import MODELS
+
+    _ = METHODS.found, MODELS.found  # a broken file is named, before a worker stumbles over it
     program = (
         "import time; t = time.time(); from workbench.recipe import Recipe; "
         "from workbench.runs import Run; r = Run(Recipe(steps=2, events=1)).drain(); "

@@ -64,12 +64,16 @@ class Sight:
 
 
 def look(one: Visitor) -> list[Sight]:
-    """The runs of a list, in its order; what is damaged is left out."""
+    """The runs of a list, in its order; one that is damaged leaves it, and the page says so."""
     found = []
     for entry in one.shown():
         try:
             found.append(_see(entry, one.key))
-        except (Damaged, BadInput, OSError):
+        except Damaged:
+            if not Lease.held(entry.folder):
+                with one.lock:
+                    one.lose(entry.run)
+        except (BadInput, OSError):
             continue
     labels = [s.take.recipe.method.key() == "scratch" for s in found]
     at = [i for i, s in enumerate(found) if s.run == one.chosen]
@@ -106,7 +110,14 @@ def _see(entry: Entry, key: str) -> Sight:
     step = events[-1].step if events else 0
     name = words.run_name(found.recipe, _form.rates())
     seconds = status.cpu_seconds or None
-    return Sight(entry, found, state, step, events, name, "", ahead, status.reason, seconds)
+    reason = why(entry.folder, status)
+    return Sight(entry, found, state, step, events, name, "", ahead, reason, seconds)
+
+
+def why(folder: Path, status: Status) -> str:
+    """What ended a run before its time; a full disk has no room for that in state.json."""
+    said = "" if status.status == "done" else pool().why.get(folder, "")
+    return status.reason or said
 
 
 def _state(entry: Entry, status: Status, key: str) -> tuple[str, int | None]:
@@ -299,11 +310,7 @@ def remove(token: str, run: str) -> None:
         if sight.active:
             raise BadInput(words.REMOVE_LIVE)
         one.hide([run])
-        left = one.shown()
-        if run == one.chosen:
-            one.chosen = left[-1].run if left else ""
-        if run == one.baseline:
-            one.baseline = left[0].run if left else ""
+        one.choose_others(run)
 
 
 def pick(token: str, sample: int) -> None:

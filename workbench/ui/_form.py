@@ -117,7 +117,7 @@ def _checked(knob: Knob, owner: str, raw: object, text: bool) -> Any:
             return knob.parse(owner, raw)
         return knob.check(owner, raw)
     except BadInput:
-        raise BadInput(words.allowed(knob, raw)) from None
+        raise BadInput(words.allowed(knob, raw, text)) from None
 
 
 def setup(found: object, text: bool = True) -> Setup:
@@ -175,9 +175,20 @@ def read(line: object) -> Setup:
     if not isinstance(line, str) or len(line) > LARGEST:
         raise BadInput(words.NO_JSON)
     try:
-        return setup(json.loads(line))
+        return setup(json.loads(line, object_pairs_hook=once))
     except (json.JSONDecodeError, RecursionError):
         raise BadInput(words.NO_JSON) from None
+
+
+def once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON; `BadInput` for a name that stands in it twice."""
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            shown = (str(part)[:40] for part in (name, found[name], value))
+            raise BadInput(words.GIVEN_TWICE.format(*shown))
+        found[name] = value
+    return found
 
 
 @functools.lru_cache(maxsize=1000)

@@ -41,7 +41,7 @@ def _text(text: str) -> str:
     return escape(text.replace(" = ", "\u00a0=\u00a0"))
 
 
-def scene(one: Visitor, widths: tuple[int, ...] = WIDTHS, message: str = "") -> Scene:
+def scene(one: Visitor, widths: tuple[int, ...] = WIDTHS) -> Scene:
     """The scene of a visitor."""
     sights = look(one)
     by_run = {sight.run: sight for sight in sights}
@@ -55,11 +55,15 @@ def scene(one: Visitor, widths: tuple[int, ...] = WIDTHS, message: str = "") -> 
         baseline,
         compare(baseline, sights),
         widths,
-        message,
     )
 
 
 # --------------------------------------------------------------------------- status and bar
+
+
+def notice(message: str) -> str:
+    """What went wrong."""
+    return f'<p class="notice" role="alert">{escape(message)}</p>'
 
 
 def status(now: Scene, ready: str = "") -> str:
@@ -67,7 +71,7 @@ def status(now: Scene, ready: str = "") -> str:
 
     `ready` is said when the form means a run that is still to come, and nothing is under way.
     """
-    notice = f'<p class="notice" role="alert">{escape(now.message)}</p>' if now.message else ""
+    wrong = notice(now.message) if now.message else ""
     idle = now.bar is None or (bool(ready) and now.bar.state == "finished")
     said = _idle(now, ready) if idle else _state(now)
     fast = now.visitor.hurried
@@ -75,7 +79,7 @@ def status(now: Scene, ready: str = "") -> str:
         f'<button type="button" class="link" data-do="pace" title="{words.PACE_NOTE}">'
         f"{words.SLOW_DOWN if fast else words.FULL_SPEED}</button>"
     )
-    return f'{notice}<div class="state">{said}{pace}</div>{_progress(None if idle else now)}'
+    return f'{wrong}<div class="state">{said}{pace}</div>{_progress(None if idle else now)}'
 
 
 def _idle(now: Scene, ready: str) -> str:
@@ -99,6 +103,9 @@ def _state(now: Scene) -> str:
     text = _bold(sight.state, rest)
     if sight.state == "failed":
         text = f"<span>{escape(words.broke(sight.reason, sight.step))}</span>"
+    why = words.whole(sight.reason) if sight.state == "stopped" and sight.reason else ""
+    if why and why != now.message:
+        text += f" <span>{escape(why)}</span>"
     lost = sight.events[-1].diverged if sight.events else ()
     if lost and sight.state != "failed":
         text += f" <span>{escape(words.diverged(len(lost), len(sight.take.recipes)))}</span>"

@@ -6,9 +6,12 @@ import argparse
 import json
 import os
 import re
+import signal
 import socket
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,12 +29,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(argv)
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     try:
-        port = _port(given.port)
-        if given.check:
-            from workbench.ui._check import check
+        with _quick_end():
+            port = _port(given.port)
+            if given.check:
+                from workbench.ui._check import check
 
-            return check(port)
-        return serve(given.host, port)
+                return check(port)
+            demo = serve(given.host, port)
+        return stay(demo)
     except Exception as error:
         from workbench.base import BadInput, Trouble
 
@@ -60,7 +65,9 @@ def _port(given: str | None) -> int:
 
 
 def free(host: str, port: int) -> bool:
-    """Whether nobody listens there."""
+    """Whether nobody listens there; `Trouble` if this user may not."""
+    from workbench.base import Trouble
+
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         with socket.socket(family) as probe:
@@ -68,7 +75,9 @@ def free(host: str, port: int) -> bool:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((host, port))
             return True
-    except (OSError, UnicodeError):  # the latter for a name that cannot be one
+    except (OSError, UnicodeError) as error:  # the latter for a name that cannot be one
+        if isinstance(error, PermissionError) and 0 < port < 1024 and os.name == "posix":
+            raise Trouble(words.port_forbidden(port, PORT)) from None
         return False
 
 
@@ -81,8 +90,8 @@ def gpu(function: Any) -> Any:
     return spaces.GPU(function)
 
 
-def serve(host: str | None, port: int) -> int:
-    """Open the app and stay until it is ended."""
+def serve(host: str | None, port: int) -> gr.Blocks:
+    """Open the app."""
     from workbench.base import BadInput, Trouble
     from workbench.runs import usable_home
 
@@ -95,19 +104,42 @@ def serve(host: str | None, port: int) -> int:
     if not free(host, port):
         raise Trouble(words.port_taken(port))
     demo = build()
-    from workbench.ui import _desk, _visitor
+    from workbench.ui import _visitor
 
     _visitor.forget()
     try:
         open_(demo, server_name=host, server_port=port, prevent_thread_lock=True)
     except OSError as error:
         raise Trouble(words.port_taken(port)) from error
+    return demo
+
+
+def stay(demo: gr.Blocks) -> int:
+    """Train what is asked for until the app is ended."""
+    from workbench.ui import _desk
+
     _desk.warm()
     try:
         demo.block_thread()
     finally:
         _desk.pool().close()
     return 0
+
+
+@contextmanager
+def _quick_end() -> Iterator[None]:
+    """Ctrl-C ends the process at once inside: nothing is to be kept yet.
+
+    An exception would not do: libraries that are being imported catch it, and break.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def build() -> gr.Blocks:
@@ -136,9 +168,13 @@ def _warm_gpu() -> str:
 
 def open_(demo: gr.Blocks, **where: Any) -> Any:
     """Launch with all that every launch needs; nothing of it leaves this machine."""
+    from starlette.middleware import Middleware
+
+    from workbench.ui._api import Strict
     from workbench.ui.theme import theme
 
     return demo.launch(
+        app_kwargs={"middleware": [Middleware(Strict)]},
         theme=theme(),
         head=head(),
         run_history=False,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 import gradio as gr
 
+from workbench import words
+from workbench.base import BadInput, Trouble
 from workbench.ui import _form, pages
 
 S = TypeVar("S")
@@ -30,6 +33,18 @@ class Sessions(Generic[S]):
         while len(self.found) > SESSIONS:
             self.found.popitem(last=False)
         return found
+
+
+def failure(do: Callable[[], object]) -> str:
+    """Do it; what goes wrong is one sentence, and nothing if all went well."""
+    try:
+        do()
+    except (BadInput, Trouble) as error:
+        return words.sentence(error)
+    except Exception:
+        logging.getLogger(__name__).exception("a page failed")
+        return words.BROKEN
+    return ""
 
 
 def kept_token() -> gr.BrowserState:

@@ -18,7 +18,7 @@ from workbench.data import DATA
 from workbench.engine import listen
 from workbench.events import Event
 from workbench.recipe import Recipe, digest, teacher
-from workbench.runs import GALLERY, Damaged, Run, Status
+from workbench.runs import GALLERY, Damaged, Lease, Run, Status
 
 #: Takes kept in memory; a hundred visitors look at a few dozen.
 KEPT = 200
@@ -57,6 +57,7 @@ class Take:
                 found = path.stat()
                 if found.st_ino != self._file or found.st_size < self._read:
                     self._events, self._read, self._file = [], 0, found.st_ino
+                    self._reports = None
                 if found.st_size > self._read:
                     with open(path, "rb") as file:
                         file.seek(self._read)
@@ -97,14 +98,22 @@ _lock = threading.Lock()
 
 
 def take(folder: Path) -> Take:
-    """The take of a folder, kept in memory."""
-    with _lock:
-        if folder not in _takes:
-            _takes[folder] = Take(folder)
-            while len(_takes) > KEPT:
-                _takes.popitem(last=False)
-        _takes.move_to_end(folder)
-        return _takes[folder]
+    """The take of a folder, kept in memory; one that is damaged is set aside."""
+    try:
+        runs.verify(folder)
+        with _lock:
+            if folder not in _takes:
+                _takes[folder] = Take(folder)
+                while len(_takes) > KEPT:
+                    _takes.popitem(last=False)
+            _takes.move_to_end(folder)
+            return _takes[folder]
+    except Damaged as error:
+        with _lock:
+            _takes.pop(folder, None)
+        if folder.exists() and not Lease.held(folder):
+            runs.set_aside(folder, str(error))
+        raise
 
 
 def finished(recipe: Recipe) -> Path | None:
@@ -112,6 +121,7 @@ def finished(recipe: Recipe) -> Path | None:
     for folder in runs.takes(digest([recipe])):
         try:
             if Status.read(folder).status == "done":
+                runs.verify(folder)
                 return folder
         except Damaged:
             continue

@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from workbench import assets, runs
+from workbench import assets, runs, words
 from workbench.base import Trouble
 from workbench.recipe import digest
 from workbench.ui._take import undecided
@@ -75,6 +75,7 @@ class Visitor:
     form: str = ""  # what the form said when a run was started last
     act: dict[str, Any] = field(default_factory=dict)  # where they stand in the first act
     handed: bool = False  # the first act has set the form, and Train has not shown it yet
+    notice: str = ""  # what a page has still to say about the list
     lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
 
     def shown(self) -> list[Entry]:
@@ -99,6 +100,20 @@ class Visitor:
         for run in names:
             if entry := self.find(run):
                 self.put(replace(entry, hidden=now, view="live"))
+
+    def lose(self, run: str) -> None:
+        """A damaged run leaves the list for good."""
+        self.entries = [entry for entry in self.entries if entry.run != run]
+        self.choose_others(run)
+        self.notice = words.DAMAGED
+
+    def choose_others(self, run: str) -> None:
+        """Where a run was that left the list, the last and the first take its place."""
+        left = [entry.run for entry in self.shown()] or [""]
+        if run == self.chosen:
+            self.chosen = left[-1]
+        if run == self.baseline:
+            self.baseline = left[0]
 
     def bring_back(self) -> None:
         """Show again what was hidden last."""
@@ -178,7 +193,7 @@ def _load(key: str) -> Visitor | None:
             found.get("act", {}), dict
         ):
             return Visitor(key, entries[-LONGEST:], **found)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, Trouble):
         pass
     return None
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -14,10 +13,9 @@ from typing import Any
 import gradio as gr
 
 from workbench import words
-from workbench.base import BadInput, Trouble
 from workbench.ui import Page, _act, _form, _stage
 from workbench.ui._stage import WIDTHS
-from workbench.ui._tabs import Sessions, kept_token
+from workbench.ui._tabs import Sessions, failure, kept_token
 from workbench.ui._visitor import token_of, visitor
 
 #: Seconds between two looks at a run.
@@ -57,8 +55,9 @@ def draw(token: str, here: Session) -> dict[str, Any]:
     """Every part of the page as it stands."""
     act = _act.read(visitor(token))
     seen = _act.view(act, jumps=here.still)
+    reason = words.whole(seen.reason) if seen and seen.reason and seen.over else ""
     return {
-        "head": _stage.head(act, seen, here.message),
+        "head": _stage.head(act, seen, here.message or reason),
         "race": _stage.race(act, seen, here.widths[0]),
         "card": _stage.card(act, seen, here.widths[1]),
         "foot": _stage.foot(act, seen),
@@ -66,23 +65,21 @@ def draw(token: str, here: Session) -> dict[str, Any]:
     }
 
 
+def drawn(token: str, here: Session) -> dict[str, Any]:
+    """The page; where it cannot be drawn, one sentence says why and the rest stays as it was."""
+    found: dict[str, Any] = {}
+    said = failure(lambda: found.update(draw(token, here)))
+    if not said:
+        return found
+    kept: dict[str, Any] = dict.fromkeys(PARTS, gr.skip())
+    return kept | {"head": _stage.head(_act.read(visitor(token)), None, said), "live": False}
+
+
 def _values(found: dict[str, Any]) -> list[Any]:
     return [found[name] for name in PARTS]
 
 
 # -------------------------------------------------------------------------------- handlers
-
-
-def attempt(here: Session, do: Callable[[], object]) -> None:
-    """Do it; what goes wrong becomes one sentence, and what was there stays."""
-    here.message = ""
-    try:
-        do()
-    except (BadInput, Trouble) as error:
-        here.message = words.sentence(error)
-    except Exception:
-        logging.getLogger(__name__).exception("a handler failed")
-        here.message = words.BROKEN
 
 
 def arrive(token: object, ear: object, request: gr.Request) -> list[Any]:
@@ -94,7 +91,7 @@ def arrive(token: object, ear: object, request: gr.Request) -> list[Any]:
     if not _form.means(dict(query)):
         found, notes = _act.from_address(query.multi_items())
         here.message = words.notes(notes)
-    return [known, json.dumps(found) if found else gr.skip(), *_values(draw(known, here))]
+    return [known, json.dumps(found) if found else gr.skip(), *_values(drawn(known, here))]
 
 
 def clicked(token: object, ear: object, request: gr.Request, event: gr.EventData) -> list[Any]:
@@ -112,9 +109,9 @@ def clicked(token: object, ear: object, request: gr.Request, event: gr.EventData
         "again": lambda: _again(known),
         "train": lambda: _act.hand_over(known),
     }
-    attempt(here, deeds.get(do, lambda: None))
+    here.message = failure(deeds.get(do, lambda: None))
     tab = gr.Tabs(selected="train") if do == "train" and not here.message else gr.skip()
-    return [*_values(draw(known, here)), tab]
+    return [*_values(drawn(known, here)), tab]
 
 
 def _cold(known: str, guess: object) -> None:
@@ -137,7 +134,7 @@ def resized(token: object, ear: object, request: gr.Request) -> list[Any]:
     """The window has another width: the picture is drawn for it."""
     here = session(request)
     _measured(here, ear)
-    return _values(draw(token_of(token, str(request.session_hash)), here))
+    return _values(drawn(token_of(token, str(request.session_hash)), here))
 
 
 async def follow(token: object, request: gr.Request) -> AsyncIterator[list[Any]]:
@@ -151,30 +148,23 @@ async def follow(token: object, request: gr.Request) -> AsyncIterator[list[Any]]
         if time.monotonic() - beat > 1:
             # an older picture may arrive late, by another way: what stands still is drawn again
             beat, last = time.monotonic(), {}
-            await asyncio.to_thread(_act.attend, known)
-        found = await asyncio.to_thread(_safely, known, here)
-        if found is None or here.turn != mine:
+            await asyncio.to_thread(failure, lambda: _act.attend(known))
+        # what goes wrong with what nobody asked for, the drawing says
+        await asyncio.to_thread(failure, lambda: _act.hurry(known))
+        found = await asyncio.to_thread(drawn, known, here)
+        if here.turn != mine:
             return
         changes = [found[n] if found[n] != last.get(n) else gr.skip() for n in PARTS]
         if any(isinstance(change, str) for change in changes):
             yield changes
         if not found["live"]:
             await asyncio.sleep(0.5)
-            found = await asyncio.to_thread(_safely, known, here)
-            if found is not None and here.turn == mine:
+            found = await asyncio.to_thread(drawn, known, here)
+            if here.turn == mine:
                 yield [found[n] for n in PARTS]
             return
         last = found
         await asyncio.sleep(LOOK)
-
-
-def _safely(token: str, here: Session) -> dict[str, Any] | None:
-    try:
-        _act.hurry(token)
-        return draw(token, here)
-    except Exception:
-        logging.getLogger(__name__).exception("a page could not be drawn")
-        return None
 
 
 # ---------------------------------------------------------------------------------- layout

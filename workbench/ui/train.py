@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
@@ -12,10 +11,10 @@ from typing import Any
 import gradio as gr
 
 from workbench import jobs, words
-from workbench.base import BadInput, Trouble
+from workbench.base import BadInput
 from workbench.ui import Page, _desk, _form, _picture
 from workbench.ui._picture import WIDTHS, Scene, scene
-from workbench.ui._tabs import Sessions, kept_token
+from workbench.ui._tabs import Sessions, failure, kept_token
 from workbench.ui._take import finished, gallery
 from workbench.ui._visitor import Visitor, change, is_token, token_of, visitor
 
@@ -119,7 +118,10 @@ def _ready(made: _form.Setup, hurried: bool) -> str:
 
 def draw(one: Visitor, here: Session, calm: bool = True) -> dict[str, Any]:
     """Every part of the page; without the calm ones while a run grows."""
-    now = scene(one, here.widths, here.message)
+    now = scene(one, here.widths)
+    if one.notice:
+        here.message, one.notice = f"{one.notice} {here.message}".strip(), ""
+    now = replace(now, message=here.message)
     made, name, wrong = _meant(here.form)
     if now.live and now.bar:
         here.watched = now.bar.run
@@ -153,23 +155,21 @@ def draw(one: Visitor, here: Session, calm: bool = True) -> dict[str, Any]:
     return found
 
 
+def drawn(one: Visitor, here: Session, calm: bool = True) -> dict[str, Any]:
+    """The page; where it cannot be drawn, one sentence says why and the rest stays as it was."""
+    found: dict[str, Any] = {}
+    said = failure(lambda: found.update(draw(one, here, calm)))
+    if not said:
+        return found
+    kept: dict[str, Any] = dict.fromkeys((*BUTTONS, *PARTS), gr.skip())
+    return kept | {"status": _picture.notice(said), "live": False, "labels": []}
+
+
 def _values(found: dict[str, Any]) -> list[Any]:
     return [found[name] for name in (*BUTTONS, *PARTS)]
 
 
 # -------------------------------------------------------------------------------- handlers
-
-
-def attempt(here: Session, do: Callable[[], object]) -> None:
-    """Do it; what goes wrong becomes one sentence, and what was there stays."""
-    here.message = ""
-    try:
-        do()
-    except (BadInput, Trouble) as error:
-        here.message = words.sentence(error)
-    except Exception:
-        logging.getLogger(__name__).exception("a handler failed")
-        here.message = words.BROKEN
 
 
 def arrive(token: object, form: object, widths: object, request: gr.Request) -> list[Any]:
@@ -181,7 +181,7 @@ def arrive(token: object, form: object, widths: object, request: gr.Request) -> 
     values, notes = _form.from_address(asked)
     here.form = _form.show(values) if values else _remembered(visitor(known))
     here.message = words.notes(notes)
-    return [known, here.form, *_values(draw(visitor(known), here))]
+    return [known, here.form, *_values(drawn(visitor(known), here))]
 
 
 def shown(token: object, form: object, widths: object, request: gr.Request) -> list[Any]:
@@ -195,7 +195,7 @@ def shown(token: object, form: object, widths: object, request: gr.Request) -> l
             one.handed = False
         here.form = filled = _remembered(visitor(known))
         here.message = ""
-    return [filled, *_values(draw(visitor(known), here))]
+    return [filled, *_values(drawn(visitor(known), here))]
 
 
 def _remembered(one: Visitor) -> str:
@@ -224,9 +224,9 @@ def pressed(label: object, token: object, form: object, request: gr.Request) -> 
         words.RESET: lambda: _desk.reset(known),
         words.BRING_BACK: lambda: _desk.bring_back(known),
     }
-    attempt(here, deeds.get(str(label), lambda: None))
+    here.message = failure(deeds.get(str(label), lambda: None))
     here.watched = visitor(known).chosen
-    return _values(draw(visitor(known), here, calm=False))
+    return _values(drawn(visitor(known), here, calm=False))
 
 
 def _start(known: str, form: object, stepping: bool = False) -> None:
@@ -274,15 +274,15 @@ def clicked(token: object, form: object, request: gr.Request, event: gr.EventDat
         "next": lambda: _desk.pick(known, (one.sample + 1) % len(gallery())),
         "pick": lambda: _desk.pick(known, int(place) % len(gallery()) if place.isdigit() else 0),
     }
-    attempt(here, deeds.get(do, lambda: None))
-    return [filled, *_values(draw(visitor(known), here))]
+    here.message = failure(deeds.get(do, lambda: None))
+    return [filled, *_values(drawn(visitor(known), here))]
 
 
 def changed(token: object, form: object, request: gr.Request) -> list[Any]:
     """A knob moved: only the bar and its status can change."""
     here = session(request)
     here.form, here.message, here.watched = (form if isinstance(form, str) else ""), "", ""
-    found = draw(visitor(str(token)), here)
+    found = drawn(visitor(str(token)), here)
     return [*(found[name] for name in BUTTONS), found["status"]]
 
 
@@ -290,7 +290,7 @@ def resized(token: object, widths: object, request: gr.Request) -> list[Any]:
     """The window has another width: every picture is drawn for it."""
     here = session(request)
     here.widths = _widths(widths, here.widths)
-    return _values(draw(visitor(str(token)), here))
+    return _values(drawn(visitor(str(token)), here))
 
 
 async def follow(token: object, request: gr.Request) -> AsyncIterator[list[Any]]:
@@ -305,10 +305,10 @@ async def follow(token: object, request: gr.Request) -> AsyncIterator[list[Any]]
     while here.turn == mine:
         if time.monotonic() - beat > 1:
             beat = time.monotonic()
-            await asyncio.to_thread(_attend, one)
+            await asyncio.to_thread(failure, lambda: _attend(one))  # which the drawing says
         widths = here.widths
-        found = await asyncio.to_thread(_safely, one, here)
-        if found is None or here.turn != mine:  # a newer one has begun meanwhile
+        found = await asyncio.to_thread(drawn, one, here, calm=False)
+        if here.turn != mine:  # a newer one has begun meanwhile
             return
         if here.widths != widths:  # drawn for a window that is no more
             continue
@@ -326,14 +326,6 @@ def _attend(one: Visitor) -> None:
     for sight in _desk.look(one):
         if sight.active:
             jobs.follow(sight.entry.folder, _desk.follower(one.key))
-
-
-def _safely(one: Visitor, here: Session) -> dict[str, Any] | None:
-    try:
-        return draw(one, here, calm=False)
-    except Exception:
-        logging.getLogger(__name__).exception("a page could not be drawn")
-        return None
 
 
 def _changes(found: dict[str, Any], last: dict[str, Any]) -> list[Any] | None:
