@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import re
 from dataclasses import replace
+from types import SimpleNamespace
 
+import gradio as gr
 import pytest
 
 from workbench import assets, runs, words
 from workbench.recipe import digest
-from workbench.ui import _compare, _desk, _picture, _visitor, train
+from workbench.ui import _compare, _desk, _picture, _visitor, start, train
 from workbench.ui._take import Take
 from workbench.ui._visitor import Entry, name_of
 
@@ -84,7 +86,20 @@ def test_what_was_drawn_for_other_widths_is_drawn_again(monkeypatch):
 
     monkeypatch.setattr(train, "session", lambda request: here)
     monkeypatch.setattr(train, "draw", draw)
-    assert len(asyncio.run(followed())) == 1 and drawn == [train.WIDTHS, (350,) * 4]
+    assert len(asyncio.run(followed())) == 2 and drawn == [train.WIDTHS, (350,) * 4]
+
+
+@pytest.mark.parametrize("page", [start, train])
+def test_a_follow_ends_with_nothing_since_gradio_repeats_its_last(page, home):
+    """Else the picture of before a click would be drawn over what the click did."""
+
+    async def followed():
+        request = SimpleNamespace(session_hash=page.__name__)
+        return [values async for values in page.follow(_visitor.new_token(), request)]
+
+    first, *_, last = asyncio.run(followed())
+    assert any(isinstance(value, str) for value in first)
+    assert all(value == gr.skip() for value in last) and len(last) == len(first)
 
 
 @pytest.mark.parametrize("place", [0, 1])

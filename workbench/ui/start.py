@@ -146,25 +146,22 @@ async def follow(token: object, request: gr.Request) -> AsyncIterator[list[Any]]
     known = token_of(token, str(request.session_hash))
     while here.turn == mine:
         if time.monotonic() - beat > 1:
-            # an older picture may arrive late, by another way: what stands still is drawn again
-            beat, last = time.monotonic(), {}
+            beat = time.monotonic()
             await asyncio.to_thread(failure, lambda: _act.attend(known))
         # what goes wrong with what nobody asked for, the drawing says
         await asyncio.to_thread(failure, lambda: _act.hurry(known))
         found = await asyncio.to_thread(drawn, known, here)
         if here.turn != mine:
-            return
+            break
         changes = [found[n] if found[n] != last.get(n) else gr.skip() for n in PARTS]
         if any(isinstance(change, str) for change in changes):
             yield changes
         if not found["live"]:
-            await asyncio.sleep(0.5)
-            found = await asyncio.to_thread(drawn, known, here)
-            if here.turn == mine:
-                yield [found[n] for n in PARTS]
-            return
+            break
         last = found
         await asyncio.sleep(LOOK)
+    # Gradio sends once more at the end what was yielded last, over all that came since
+    yield [gr.skip() for _ in PARTS]
 
 
 # ---------------------------------------------------------------------------------- layout

@@ -309,16 +309,18 @@ async def follow(token: object, request: gr.Request) -> AsyncIterator[list[Any]]
         widths = here.widths
         found = await asyncio.to_thread(drawn, one, here, calm=False)
         if here.turn != mine:  # a newer one has begun meanwhile
-            return
+            break
         if here.widths != widths:  # drawn for a window that is no more
             continue
         changes = _changes(found, last)
         if changes is not None:
             yield changes
         if not found["live"]:
-            return
+            break
         last = found
         await asyncio.sleep(LOOK)
+    # Gradio sends once more at the end what was yielded last, over all that came since
+    yield [gr.skip() for _ in (*BUTTONS, *PARTS)]
 
 
 def _attend(one: Visitor) -> None:
