@@ -78,7 +78,7 @@ def test_the_recording_is_what_the_recipe_trains(stage):
     assert len(events) == group[0].events + 1 and events[-1].step == group[0].steps
     assert len(events[-1].accuracy["test"]) == len(group) == 24
     live = runs.Run(group).drain().events()[-1].accuracy["test"]
-    # rounding differs between an arm and both in one pass, and grows with the rate
+    # the same here to the last digit; another processor rounds otherwise, and the rate is high
     assert live == pytest.approx(events[-1].accuracy["test"], abs=0.01)
 
 
@@ -203,9 +203,10 @@ def test_an_act_that_is_none_begins_anew(kept):
     [
         ({}, {}, []),
         ({"T": "8", "image": "2", "tab": "start", "__theme": "dark"}, {"T": 8, "image": 2}, []),
-        ({"T": "nan"}, {}, ["T=nan"]),
+        ({"T": "nan"}, {}, ["Temperature in the address is nan, which is not a number"]),
+        ({"tab": "start", "temperature": "4"}, {"T": 4}, []),
         ({"T": "1e9"}, {"T": 16}, ["was set to 16"]),
-        ({"T": "-inf", "x": "<b>"}, {}, ["T=-inf", "x=<b>"]),
+        ({"T": "-inf", "x": "<b>"}, {}, ["is -inf", "x=<b>"]),
         ({"image": "99"}, {"image": 5}, ["was set to 5"]),
         ({"tab": "nowhere"}, {}, ["tab=nowhere"]),
     ],

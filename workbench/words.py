@@ -718,7 +718,7 @@ ACT_COLD = "The same again, at T\u00a0=\u00a01."
 ONE_IMAGE, ANOTHER_IMAGE, IMAGE_NUMBER = "One image", "Another image", "Image"
 OF_TEST = " of test images"
 SAYS, SAYS_TABLE = "What the teacher says", "What the teacher says about this image"
-TEMPERATURE, AS_TRAINED, NEARLY_EVEN = "Temperature", "as trained", "nearly even"
+TEMPERATURE, AS_TRAINED, NEARLY_EVEN = "Temperature", "as trained", "very soft"
 GUESS, UNGUESSED, GUESSED = "Your guess", "B: drag me", "B: {} %?".replace(" %", NARROW + "%")
 POINTS = "points"
 GUESS_SLIDER = "Your guess for student B, per cent right"

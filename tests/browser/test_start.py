@@ -279,6 +279,10 @@ def test_stop_at_once_and_on(land_unhurried):
     assert page.get_attribute("#race", "data-n") == kept
     page.locator("[data-do=go]").click()
     expect(headline(page)).to_contain_text("points better", timeout=15_000)
+    page.click("[data-do=cold]:not([data-marked])")
+    page.locator("[data-do=stop]").click()
+    page.click("#start-foot [data-do=over]")
+    steps(page, 1)
 
 
 def test_a_double_click_on_stop_stops(land_unhurried):
@@ -352,7 +356,7 @@ def test_another_tab_catches_up_and_cannot_end_what_it_does_not_show(land_unhurr
     steps(other, 3)
     expect(other.locator("#start-card")).to_contain_text(re.compile(r"You said 70\s%"))
     late = land_unhurried.open(page.context, tab="start")
-    page.locator("#start-foot [data-do=again]").click()
+    page.locator("#start-foot [data-do=over]").click()
     steps(page, 1)
     late.evaluate("for (const kind of ['blur', 'focus']) dispatchEvent(new Event(kind))")
     steps(late, 1)
@@ -370,7 +374,7 @@ def test_a_closed_lid_and_back(land):
 
 @pytest.mark.parametrize(
     ("query", "said"),
-    [("&T=nan", "T=nan"), ("&T=1e9", "was set to 16"), ("&x=%3Cimg%20src=x%3E", "x=<img src=x>"),
+    [("&T=nan", "nan, which is not a number"), ("&T=1e9", "was set to 16"), ("&x=%3Cimg%20src=x%3E", "x=<img src=x>"),
      ("&tab=nowhere", "tab=nowhere"), ("&T=8&T=2", "Temperature stands twice"),
      ("&image=9", "Image goes from 1 to 5")],
 )  # fmt: skip
@@ -422,7 +426,7 @@ def test_start_over_begins_at_the_bars(land):
     page = land()
     page.click("[data-skip]")
     steps(page, 3)
-    page.click("#start-foot [data-do=again]")
+    page.click("#start-foot [data-do=over]")
     steps(page, 1)
     expect(page.locator(".soft-bars")).to_be_visible()
 

@@ -454,8 +454,9 @@ def from_address(query: Sequence[tuple[str, str]]) -> tuple[dict[str, float], li
     notes: list[str] = []
     bounds = {"T": (1.0, 16.0), "image": (1.0, float(len(EXAMPLES)))}
     names = {"T": words.TEMPERATURE, "image": words.IMAGE_NUMBER}
-    given = [key for key, _ in query[:60]]
-    for key, text in dict(query[:60]).items():
+    query = [("T" if key == "temperature" else key, text) for key, text in query[:60]]
+    given = [key for key, _ in query]
+    for key, text in dict(query).items():
         text = str(text)[:80]
         if key.startswith("__") or (key == "tab" and text == "start"):
             continue
@@ -466,7 +467,10 @@ def from_address(query: Sequence[tuple[str, str]]) -> tuple[dict[str, float], li
             value = float(text)
         except ValueError:
             value = math.nan
-        if key not in bounds or not math.isfinite(value):
+        if key in bounds and not math.isfinite(value):
+            notes.append(words.kept(words.NO_NUMBER.format(names[key], text or words.NOTHING), 1))
+            continue
+        if key not in bounds:
             notes.append(words.LEFT_OUT.format(str(key)[:40], text))
             continue
         low, high = bounds[key]

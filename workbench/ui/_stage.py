@@ -306,7 +306,7 @@ def _judged(act: Act, seen: View, judged: Verdict, width: int) -> str:
     else:
         ask = words.cold_ask(judged)
         answer = words.cold_why(sure) if sure is not None else ""
-        buttons = [("train", words.TO_TRAIN, ""), ("again", words.START_OVER, "link")]
+        buttons = [("train", words.TO_TRAIN, ""), ("over", words.START_OVER, "link")]
     asked = f'<p class="say">{escape(ask)}</p>'
     out.append(
         f'<div class="why">{_yours(act, result)}{asked}<p class="aside">{escape(answer)}</p></div>'
@@ -343,8 +343,9 @@ def foot(act: Act, seen: View | None) -> str:
     cost = words.act_cost(seen.recorded, 24, seen.steps, seen.seconds, rates)
     table = charts.data_table(charts.curves_table(_series(act, seen, False), caption=words.AXIS))
     table = table.replace("<details", '<details data-keep="race"', 1)
-    over = f'<button type="button" class="link" data-do="again">{words.START_OVER}</button>'
-    over = over if act.stage == "warm" else ""
+    over = f'<button type="button" class="link" data-do="over">{words.START_OVER}</button>'
+    if act.stage == "cold" and seen.verdict is not None:
+        over = ""  # it stands in the card
     save = f'<button type="button" class="link" data-save="race">{words.SAVE}</button>'
     return (
         f'<div class="foot"><span class="aside">{escape(cost)}</span>'

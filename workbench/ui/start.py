@@ -107,6 +107,7 @@ def clicked(token: object, ear: object, request: gr.Request, event: gr.EventData
         "stop": lambda: _act.stop(known),
         "go": lambda: _act.go_on(known),
         "again": lambda: _again(known),
+        "over": lambda: _over(known),
         "train": lambda: _act.hand_over(known),
     }
     here.message = failure(deeds.get(do, lambda: None))
@@ -121,12 +122,17 @@ def _cold(known: str, guess: object) -> None:
 
 
 def _again(known: str) -> None:
-    """Train a stopped stage again; from a finished one back to the bars."""
+    """Train a stopped stage once more."""
     act = _act.read(visitor(known))
     seen = _act.view(act)
     if seen is not None and seen.state in ("stopped", "failed"):
         _act.begin(known, act.stage, act.mark)
-    elif seen is None or seen.over:  # else the page did not show yet what another has begun
+
+
+def _over(known: str) -> None:
+    """Back to the bars, unless another page has begun what this one does not show yet."""
+    seen = _act.view(_act.read(visitor(known)))
+    if seen is None or seen.over:
         _act.again(known)
 
 
