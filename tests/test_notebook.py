@@ -11,7 +11,7 @@ import pytest
 from workbench import RECIPES, Run, charts
 from workbench.base import BadInput
 from workbench.events import Event
-from workbench.notebook import Guess, LiveRun, Page, Picture, Slider, series, style
+from workbench.notebook import Guess, GuessFirst, LiveRun, Page, Picture, Slider, series, style
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
@@ -111,6 +111,9 @@ def test_what_comes_after_a_guess_waits_for_it():
     run = LiveRun(source(), curve, name="a", seconds=0, after=guess)
     time.sleep(0.2)
     assert not begun and "still open" in run.status.value
+    with pytest.raises(GuessFirst, match="still open") as stopped:
+        asyncio.run(_await(run))
+    assert stopped.value._render_traceback_() == [str(stopped.value)]
     assert len(slider.box.children) == 2
     assert "still open" in slider.box.children[1].value and "T = 8.0" not in reveal.chart.value
     guess.say.click()
@@ -124,7 +127,8 @@ def test_what_comes_after_a_guess_waits_for_it():
 def test_stop_before_the_guess_keeps_the_first_event():
     run = LiveRun(made(), curve, name="a", seconds=30, after=Guess("?", 0, 1))
     run.button.click()
-    assert len(asyncio.run(_await(run))) == 1 and "Stopped at step 0" in run.status.value
+    settled(run)
+    assert len(run.wait()) == 1 and "Stopped at step 0" in run.status.value
 
 
 def test_a_live_run_draws_and_ends():

@@ -333,13 +333,28 @@ class Reveal(_Shown):
 _running: dict[str, LiveRun] = {}
 
 
+class GuessFirst(Exception):
+    """Ends a cell that needs the answer to an open guess; a notebook shows one line of it.
+
+    To wait for it there would keep the kernel busy, and of a slider that is moved meanwhile only
+    the first move would arrive.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("Your guess above is still open. Make or skip it, then run on from here.")
+
+    def _render_traceback_(self) -> list[str]:
+        return [str(self)]
+
+
 class LiveRun(_Shown):
     """A training that draws itself while it runs, with a Stop that stops it.
 
     It runs in a thread, so its cell returns at once; a later cell says `events = await run`,
     which leaves the kernel free to hear the Stop button. Interrupting the kernel stops it too.
     Starting a run under the name of one that still runs ends the old one first. With `after` it
-    waits for that guess. A run that is stopped keeps at least its first event.
+    waits for that guess, and awaiting it before raises `GuessFirst`. A run that is stopped keeps
+    at least its first event.
     """
 
     def __init__(
@@ -402,6 +417,8 @@ class LiveRun(_Shown):
         return self._wait().__await__()
 
     async def _wait(self) -> list[Event]:
+        if self._open() and not self._done.is_set() and not fast():
+            raise GuessFirst
         try:
             while not self._done.is_set():  # never join(): an interrupt there loses the thread
                 await asyncio.sleep(0.05)

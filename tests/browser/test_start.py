@@ -374,7 +374,8 @@ def test_a_closed_lid_and_back(land):
 
 @pytest.mark.parametrize(
     ("query", "said"),
-    [("&T=nan", "nan, which is not a number"), ("&T=1e9", "was set to 16"), ("&x=%3Cimg%20src=x%3E", "x=<img src=x>"),
+    [("&T=nan", "nan, which is not a number"), ("&T=1e9", "was set to 16"),
+     ("&x=%3Cimg%20src=x%3E", "x=<img src=x>"),
      ("&tab=nowhere", "tab=nowhere"), ("&T=8&T=2", "Temperature stands twice"),
      ("&image=9", "Image goes from 1 to 5")],
 )  # fmt: skip

@@ -20,7 +20,7 @@ from workbench.lessons._claim import unproved
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 #: Stands before an answer as long as its cell was not run.
-FOLDED = "Folded until you run this cell: it answers the guess above."
+FOLDED = "The answer to the guess above:"
 #: Seconds that one cell may take.
 PATIENCE = 120
 _KERNEL = {

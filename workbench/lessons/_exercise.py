@@ -11,6 +11,7 @@ import builtins
 import ctypes
 import html
 import inspect
+import numbers
 import textwrap
 import threading
 import traceback
@@ -22,8 +23,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-
-from workbench.base import BadInput
 
 NOTHING, NOT_YET, CORRECT = "nothing to check yet", "not yet", "correct"
 #: Seconds that one check may take.
@@ -85,6 +84,7 @@ class Exercise:
     hints: tuple[str, str]
     wrongs: tuple[Wrong, ...] = ()
     laws: tuple[Law, ...] = ()
+    must: tuple[Law, ...] = ()  # what right numbers alone do not show
     inputs: Callable[[int], tuple[Any, ...]] | None = None
     expects: str = ""
     praise: str = ""
@@ -118,9 +118,8 @@ class Exercise:
     def hint(self, number: int = 1) -> Reply:
         """Hint 1 points, hint 2 nearly says it."""
         if isinstance(number, bool) or number not in range(1, len(self.hints) + 1):
-            raise BadInput(
-                f"{self.name}.hint({number!r}): expected a number from 1 to {len(self.hints)}"
-            )
+            said = f"{self.name}.hint({number!r}): expected a number from 1 to {len(self.hints)}"
+            return Reply("no such hint", said)
         return Reply(f"hint {number}", self.hints[number - 1])
 
     def solution(self) -> Reply:
@@ -152,8 +151,9 @@ class Exercise:
         wanted = [self.answer(*copies(case)) for case in cases]
         found = []
         for case, right in zip(cases, wanted, strict=True):
+            handed = copies(case)
             try:
-                got = given(*copies(case))
+                got = given(*handed)
             except NotImplementedError:
                 return Reply(NOTHING, self.task)
             except SystemExit:
@@ -162,11 +162,20 @@ class Exercise:
                 return Reply(NOT_YET, _failed(error, given))
             if got is None or got is ...:
                 return Reply(NOT_YET, "your function returns nothing. Does it end with return?")
+            if not all(map(same, handed, case)):
+                return Reply(
+                    NOT_YET,
+                    "your function changes what it is given, and the lesson needs that again. "
+                    "Make a new tensor: z = z / T, not z /= T; and copy with clone().",
+                )
             if odd := self._odd(got, right):
-                known = self._known(cases[:1], [got])
+                known = self._known(cases[:1], [got]) if isinstance(got, Tensor) else ""
                 return Reply(NOT_YET, f"because {known}" if known else odd)
             found.append(got)
         if all(same(got, right) for got, right in zip(found, wanted, strict=True)):
+            for says, holds in self.must:
+                if not holds(given, *copies(cases[0])):
+                    return Reply(NOT_YET, f"the numbers are right, but {says}")
             return Reply(CORRECT, self.praise)
         if known := self._known(cases, found):
             return Reply(NOT_YET, f"because {known}")
@@ -187,7 +196,7 @@ class Exercise:
             )  # fmt: skip
         if isinstance(got, Tensor) and got.numel() == 1 and not isinstance(got, bool):
             return ""
-        fits = isinstance(got, (int, float)) and not isinstance(got, bool)
+        fits = isinstance(got, numbers.Real) and not isinstance(got, bool)
         return "" if fits else f"expected {self.expects}; your function returns {_what(got)}."
 
     def _known(self, cases: Sequence[tuple[Any, ...]], found: Sequence[Any]) -> str:

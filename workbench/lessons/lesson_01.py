@@ -108,7 +108,7 @@ def _column(p: Tensor, y: Tensor, digit: int) -> int:
 def _nearest_inputs(seed: int) -> tuple[Tensor, Tensor, int]:
     y = torch.arange(60) % 10
     likes = torch.randn(10, 10, generator=_draw(seed + 100)) * 1.5
-    z = likes[y] + 0.1 * torch.randn(60, 10, generator=_draw(seed))
+    z = likes[y] + 1.5 * torch.randn(60, 10, generator=_draw(seed))  # means, not habits
     z[torch.arange(60), y] = 5.0
     return z.softmax(-1), y, (3 * seed + 2) % 10
 

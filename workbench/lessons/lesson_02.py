@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -48,6 +50,16 @@ def _variant(compare: str, rescale: bool = True) -> object:
     return wrong
 
 
+def _learns(loss: Callable[[Tensor], Tensor], logits: Tensor) -> bool:
+    """Whether a gradient comes back to the logits."""
+    z = logits.clone().requires_grad_()
+    found = loss(z)
+    if not found.requires_grad:
+        return False
+    found.backward()
+    return z.grad is not None and bool(z.grad.abs().sum() > 0)
+
+
 def _inputs(seed: int) -> tuple[Tensor, Tensor, Tensor, float, float]:
     draw = torch.Generator().manual_seed(seed)
     z_s, z_t = 3 * torch.randn(2, 6, 10, generator=draw)
@@ -90,6 +102,10 @@ Q1 = Exercise(
               "which are the point; compare logarithms."),
         Wrong("no rescaling", _variant("right", rescale=False),
               "T squared is missing: step 3 should stay as it is."),
+    ),
+    must=(
+        ("no gradient reaches the student: nothing may be detached on its side.",
+         lambda f, a, b, y, T, alpha: _learns(lambda z: f(z, b, y, T, 1.0), a)),
     ),
     laws=(
         ("for equal answers and alpha = 1 the loss should be 0.",
