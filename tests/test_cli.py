@@ -398,7 +398,7 @@ def test_the_workers_of_a_killed_comparison_end(home):
 @pytest.mark.parametrize("sign", ["state.json", "checkpoint.safetensors"], ids=["early", "late"])
 def test_ctrl_c_in_a_comparison_is_one_sentence(sign, home, result):
     """A terminal sends it to all processes: also to those that are still importing."""
-    words = ["compare", "scratch", "kd", "--splits", "4", "--seeds", "1", "--steps", "5000"]
+    words = ["compare", "scratch", "kd", "--splits", "4", "--seeds", "1", "--steps", "100000"]
     process = subprocess.Popen(
         [sys.executable, "-m", "workbench", *words, "--json"], cwd=ROOT, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,

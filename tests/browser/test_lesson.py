@@ -29,6 +29,12 @@ READY = """() => { const w = window.jupyterapp?.shell.currentWidget; const c = w
 #: Their promise ends with the last cell; prompts would not tell, since a lesson comes executed.
 RUN_ALL = """() => { window.ran = false;
  jupyterapp.commands.execute('notebook:run-all-cells').then(() => { window.ran = true }) }"""
+#: What is there to do after a guess: "Run Selected Cell and All Below" where it stopped.
+RUN_ON = RUN_ALL.replace("run-all-cells", "run-all-below")
+WRONG = ", ".join(
+    f'.jp-OutputArea-output[data-mime-type="application/vnd.jupyter.{kind}"]'
+    for kind in ("error", "stderr")
+)
 #: A live run must last long enough to be stopped.
 PACE = "6"
 
@@ -121,11 +127,23 @@ def opened(lab, browser, request):
 
 def finish(page, seconds=150):
     page.wait_for_function("window.ran", timeout=1000 * seconds)
-    for kind in ("error", "stderr"):
-        wrong = page.locator(
-            f'.jp-OutputArea-output[data-mime-type="application/vnd.jupyter.{kind}"]'
-        )
-        assert wrong.count() == 0, wrong.first.inner_text()
+    wrong = page.locator(WRONG)
+    assert wrong.count() == 0, wrong.first.inner_text()
+
+
+def held(page, seconds=60):
+    """The one cell that stopped because a guess is open; it says so in one line."""
+    page.wait_for_function("window.ran", timeout=1000 * seconds)
+    line = page.locator(WRONG)
+    expect(line).to_have_text(
+        ["Your guess above is still open. Make or skip it, then run on from here."]
+    )
+    return page.locator(".jp-CodeCell", has=line)
+
+
+def run_on(page, cell):
+    cell.locator(".jp-InputArea-prompt").click()
+    page.evaluate(RUN_ON)
 
 
 def picture(page, name, at=0):
@@ -199,9 +217,11 @@ def test_lesson_02_stops_and_goes_on(opened, keep):
     page = opened("02")
     page.evaluate(RUN_ALL)
     status = page.locator(".wb-status")
-    expect(status.first).to_contain_text("Your guess above is still open", timeout=60_000)
+    cell = held(page)
+    expect(status.first).to_contain_text("Your guess above is still open")
     for at in range(2):
         guess(page, at)
+    run_on(page, cell)
     status.first.get_by_text("Running, step").wait_for(timeout=60_000)
     expect(picture(page, "wb-live")).to_have_attribute("aria-label", re.compile("at step"))
     begun = time.monotonic()
@@ -212,9 +232,11 @@ def test_lesson_02_stops_and_goes_on(opened, keep):
     expect(picture(page, "wb-reveal", 1)).to_have_attribute(
         "aria-label", re.compile("Distilled 9"), timeout=30_000
     )
+    cell = held(page)
     expect(status.nth(1)).to_contain_text("Your guess above is still open")
     for at in (2, 3):
         guess(page, at)
+    run_on(page, cell)
     chart = picture(page, "wb-chart")
     before = chart.get_attribute("aria-label")
     move(page, "wb-slider", 0, "End")
@@ -246,9 +268,9 @@ def test_a_lesson_is_whole_before_anything_runs(opened, keep, number, theme, wid
     expect(stills.nth(4)).to_be_attached()
     folded = page.locator(".jp-Placeholder")
     expect(folded.nth(4)).to_be_attached()
-    said = page.locator("body").text_content()
-    assert "model not found" not in said and "Folded until you run this cell" in said
-    assert "Distilled 9" not in said and "The other digits get 44" not in said
+    text = page.locator("body").text_content()
+    assert "model not found" not in text and "The answer to the guess above:" in text
+    assert "Distilled 9" not in text and "The other digits get 44" not in text
     stills.first.scroll_into_view_if_needed()
     keep(page, f"lesson-{number}-arrival-{width}-{theme}", False)
     folded.first.scroll_into_view_if_needed()

@@ -124,7 +124,7 @@ def test_a_reload_finds_the_run(visit):
     slow_run(page)
     page.reload()
     expect(status(page)).to_contain_text("Running", timeout=10_000)
-    assert page.input_value("#f-kd-temperature") == "6"
+    expect(page.locator("#f-kd-temperature")).to_have_value("6")
     other = visit.open(page.context)  # a second tab has the same list
     expect(status(other)).to_contain_text("Running")
     other.click("#do-third")
