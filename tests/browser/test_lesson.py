@@ -175,11 +175,21 @@ def latency(page, name, picture_name, at, moves=20):
     return seen[len(seen) // 2] if seen else float("inf")
 
 
-def guess(page, at, key="PageUp"):
-    before = picture(page, "wb-axis", at).get_attribute("aria-label")
-    move(page, "wb-guess", at, key)
-    expect(picture(page, "wb-axis", at)).not_to_have_attribute("aria-label", before)
+def guess(page, at):
+    """A drag has many moves, all of which must arrive: what is said is what the slider shows."""
+    axis = picture(page, "wb-axis", at)
+    before = axis.get_attribute("aria-label")
+    handle = page.locator(".wb-guess .noUi-handle").nth(at)
+    handle.hover()
+    box = handle.bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.down()
+    page.mouse.move(x + 40, y, steps=20)
+    page.mouse.up()
+    expect(axis).not_to_have_attribute("aria-label", before)
+    shown = page.locator(".wb-guess .widget-readout").nth(at).inner_text().strip()
     page.locator(".wb-say").nth(at).click()
+    return shown
 
 
 def test_lesson_01_from_the_first_cell_to_the_last(opened, keep):
@@ -219,8 +229,11 @@ def test_lesson_02_stops_and_goes_on(opened, keep):
     status = page.locator(".wb-status")
     cell = held(page)
     expect(status.first).to_contain_text("Your guess above is still open")
+    shown = [guess(page, at) for at in range(2)]
     for at in range(2):
-        guess(page, at)
+        expect(picture(page, "wb-axis", at)).to_have_attribute(
+            "aria-label", re.compile(rf"You said {shown[at]}\b")
+        )
     run_on(page, cell)
     status.first.get_by_text("Running, step").wait_for(timeout=60_000)
     expect(picture(page, "wb-live")).to_have_attribute("aria-label", re.compile("at step"))
