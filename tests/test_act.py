@@ -131,7 +131,16 @@ def test_curves_grow_with_the_clock(monkeypatch):
         seen = _act.view(act)
         assert least <= len(seen.events) <= most
         assert (seen.verdict is None) == (seconds < 2)
-        assert len(_act.view(act, jumps=True).events) in (1, 15, 30, 45, 60, 61)
+        assert len(_act.view(act, jumps=True).events) in (1, 16, 31, 46, 61)
+
+
+def test_jumps_show_the_end_of_a_training_that_failed(monkeypatch):
+    monkeypatch.setenv("WORKBENCH_PACE", "2")
+    events = _act.recorded("warm")[:20]
+    monkeypatch.setattr(_act, "_live", lambda folder: (events, "failed", None, "no memory"))
+    for seconds, shown, over in ((0.6, 16, False), (5, 20, True)):
+        seen = _act.view(Act("warm", None, Showing("home/a/1", time.time() - seconds)), jumps=True)
+        assert (len(seen.events), seen.over) == (shown, over)
 
 
 def test_stop_keeps_what_is_shown_and_continue_goes_on(token, pool, monkeypatch):

@@ -280,8 +280,9 @@ def view(act: Act, stage: str = "", jumps: bool = False) -> View | None:
         events, state, seconds, reason = _live(Entry(showing.run).folder)
     whole = RECIPES[RECIPE[stage]].recipes[0].events
     shown = _due(showing, whole)
-    if jumps and min(shown, len(events)) <= whole:
-        shown = max(1, min(shown, len(events)) * 4 // whole * whole // 4)
+    ended = state not in ("running", "queued") and shown >= len(events)
+    if jumps and events and not ended:
+        shown = 1 + (min(shown, len(events)) - 1) * 4 // whole * whole // 4
     if showing.stopped >= 0:
         shown, state = showing.stopped, "stopped"
     elif shown < len(events):
