@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import re
 from dataclasses import replace
 from types import SimpleNamespace
@@ -10,7 +11,7 @@ from types import SimpleNamespace
 import gradio as gr
 import pytest
 
-from workbench import assets, runs, words
+from workbench import METHODS, assets, runs, words
 from workbench.recipe import digest
 from workbench.ui import _compare, _desk, _picture, _visitor, start, train
 from workbench.ui._take import Take
@@ -54,6 +55,14 @@ def test_a_student_chases_only_a_teacher_that_it_has(sights, place, said):
     assert f"The student {said}." in _picture.image(scene(sights, place))
     sights[place] = at(sights[place], "stopped", 100)
     assert "The student" not in _picture.image(scene(sights, place))
+
+
+def test_without_a_weight_on_the_teacher_nobody_chases_it(sights):
+    take = sights[1].take
+    deaf = copy.copy(take)
+    deaf.recipes = [replace(take.recipe, method=METHODS["kd"](temperature=8, alpha=0))]
+    sights[1] = replace(at(sights[1], "running", 100), take=deaf)
+    assert "The student learns from labels alone." in _picture.image(scene(sights, 1))
 
 
 def test_without_a_run_the_teacher_stands_alone(sights):

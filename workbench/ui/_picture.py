@@ -226,7 +226,9 @@ def image(now: Scene) -> str:
     sight, known = now.chosen, _taught(now)
     said = _student(sight, sample, temperature).probabilities if sight else []
     if sight and said:
-        note = words.chasing(temperature, sight.active, bool(sight.take.recipe.teachers))
+        recipe = sight.take.recipe  # with alpha = 0 a method hears no teacher
+        listens = bool(recipe.teachers) and getattr(recipe.method, "alpha", 1.0) != 0
+        note = words.chasing(temperature, sight.active, listens)
     else:
         note = words.unanswered(temperature)
     out = [f'<section><h2 class="part">{words.IMAGE}</h2>']
