@@ -212,7 +212,7 @@ def test_an_act_that_is_none_begins_anew(kept):
     [
         ({}, {}, []),
         ({"T": "8", "image": "2", "tab": "start", "__theme": "dark"}, {"T": 8, "image": 2}, []),
-        ({"T": "nan"}, {}, ["Temperature in the address is nan, which is not a number"]),
+        ({"T": "nan"}, {}, ["is nan, which is not a number. It stays as it was."]),
         ({"tab": "start", "temperature": "4"}, {"T": 4}, []),
         ({"T": "1e9"}, {"T": 16}, ["was set to 16"]),
         ({"T": "-inf", "x": "<b>"}, {}, ["is -inf", "x=<b>"]),

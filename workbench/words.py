@@ -201,6 +201,10 @@ def clamped(knob: Knob, text: str, value: float) -> str:
     return f"{knob.title} goes from {low} to {high}{whole}; {moved}."
 
 
+#: After a reason why a value of the address cannot be taken, where something else stands already.
+UNCHANGED = "{} It stays as it was."
+
+
 def kept(reason: str, usual: object) -> str:
     """Why a value of the address cannot be taken, and what stands there instead."""
     shown = number(usual) if isinstance(usual, (int, float)) else str(usual or "none")
@@ -907,10 +911,10 @@ def why(guess: float | None, result: float, verdict: Any) -> str:
 def because(verdict: Any) -> str:
     """What the students heard."""
     if verdict.text != "BEATS":
-        return "The teacher saw 1000 labels, yet its answers did not help these students."
+        return "The teacher's answers did not help these students."
     return (
-        "Its teacher saw 1000 labels. Every soft answer says which digits look alike, "
-        "and that is learnt from images B never sees."
+        "Every soft answer says which digits look alike, and the teacher learnt that from "
+        "images that B never sees."
     )
 
 

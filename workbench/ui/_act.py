@@ -462,14 +462,15 @@ def from_address(query: Sequence[tuple[str, str]]) -> tuple[dict[str, float], li
         if key.startswith("__") or (key == "tab" and text == "start"):
             continue
         if given.count(key) > 1 and key in bounds:
-            notes.append(words.kept(words.TWICE.format(names[key]), 1))
+            notes.append(words.UNCHANGED.format(words.TWICE.format(names[key])))
             continue
         try:
             value = float(text)
         except ValueError:
             value = math.nan
         if key in bounds and not math.isfinite(value):
-            notes.append(words.kept(words.NO_NUMBER.format(names[key], text or words.NOTHING), 1))
+            said = words.NO_NUMBER.format(names[key], text or words.NOTHING)
+            notes.append(words.UNCHANGED.format(said))
             continue
         if key not in bounds:
             notes.append(words.LEFT_OUT.format(str(key)[:40], text))

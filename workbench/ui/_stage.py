@@ -191,7 +191,22 @@ def race(act: Act, seen: View | None, width: int) -> str:
         f'<h2 class="part">{words.LEARN}<small>{recorded}{escape(about)}</small></h2>'
         f'<div class="figure" id="race" data-n="{len(seen.events)}" data-state="{seen.state}">'
         f'{drawn}</div><p class="say" role="status">{_nowrap(_say(act, seen))}</p>'
+        f"{_why(act, seen)}"
     )
+
+
+def _why(act: Act, seen: View) -> str:
+    """The question that the outcome asks, and its answer."""
+    judged = seen.verdict
+    if judged is None:
+        return ""
+    if act.stage == "warm":
+        ask = words.why(act.guess, seen.means()[1] or 0.0, judged)
+        answer = words.because(judged)
+    else:
+        sure = _act.sure()
+        ask, answer = words.cold_ask(judged), words.cold_why(sure) if sure is not None else ""
+    return f'<p class="aside why"><b>{escape(ask)}</b> {_nowrap(answer)}</p>'
 
 
 def _nowrap(text: str) -> str:
@@ -299,19 +314,12 @@ def _judged(act: Act, seen: View, judged: Verdict, width: int) -> str:
         span = charts.limits([row])[0], charts.limits([Difference("kd", "", [high], 0, 0, 0)])[1]
         out.append(charts.spread(row, width=width, span=span))
     result = seen.means()[1] or 0.0
-    sure = _act.sure()
+    out.append(f'<div class="told">{_yours(act, result)}</div>')
     if act.stage == "warm":
-        ask, answer = words.why(act.guess, result, judged), words.because(judged)
-        buttons = [("train", words.TO_TRAIN, "link")]
+        out.append(_ask_cold(result))
     else:
-        ask = words.cold_ask(judged)
-        answer = words.cold_why(sure) if sure is not None else ""
-        buttons = [("train", words.TO_TRAIN, ""), ("over", words.START_OVER, "link")]
-    asked = f'<p class="say">{escape(ask)}</p>'
-    out.append(
-        f'<div class="why">{_yours(act, result)}{asked}<p class="aside">{escape(answer)}</p></div>'
-        f"{_ask_cold(result) if act.stage == 'warm' else ''}{_buttons(buttons)}"
-    )
+        over = ("over", words.START_OVER, "link")
+        out.append(_buttons([("train", words.TO_TRAIN, ""), over]))
     return "".join(out)
 
 
@@ -328,7 +336,8 @@ def _ask_cold(result: float) -> str:
         f"<span>{words.GUESS_COLD}</span></h2><div>{slider}<output>?</output></div>"
         f'<p class="aside hint" role="status" data-hint></p></div>'
         f'<button type="button" class="act-button" data-do="cold" data-marked>{words.NOW_COLD}'
-        f'</button><button type="button" class="link" data-do="cold">{words.SKIP}</button>'
+        f'</button><p class="pair"><button type="button" class="link" data-do="cold">{words.SKIP}'
+        f"</button>{_buttons([('train', words.TO_TRAIN, 'link')])}</p>"
     )
 
 
