@@ -242,6 +242,7 @@ def test_lesson_02_stops_and_goes_on(opened, keep):
     expect(status.first).to_contain_text("Stopped at step")
     print(f"stop: {1000 * (time.monotonic() - begun):.0f} ms")
     assert time.monotonic() - begun < 2
+    expect(page.get_by_text("From here on: the same students, trained before.")).to_be_visible()
     expect(picture(page, "wb-reveal", 1)).to_have_attribute(
         "aria-label", re.compile("Distilled 9"), timeout=30_000
     )

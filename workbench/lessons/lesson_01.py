@@ -34,7 +34,7 @@ Q1 = Exercise(
     answer=soften,
     inputs=_soften_inputs,
     expects="probabilities of the same shape as the logits",
-    praise="each row adds up to 1, the order is kept, and a high T makes all classes alike.",
+    praise="each row adds up to 1, and a high T makes all classes alike.",
     hints=(
         "Divide first. Then each entry is exp(z) over the sum of its row's exp(z).",
         "z = logits / temperature; then (z - largest).exp(), divided by its sum over the last "
