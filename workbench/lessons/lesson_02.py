@@ -180,7 +180,8 @@ Q3 = Exercise(
     wrongs=(
         Wrong("line 1", 1, "line 1 only names the function and what it is given."),
         Wrong("line 2", 2, "the teacher's side is right: kl_div wants plain probabilities there."),
-        Wrong("line 4", 4, "batchmean is right: sum over classes, mean over images."),
+        Wrong("line 4", 4, "the call is right, batchmean too. Look at what it is handed, and in "
+              "which line that was made."),
         Wrong("line 5", 5, "T squared is right: it keeps the gradient's size. It cannot turn a "
               "sign either."),
     ),
