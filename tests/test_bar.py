@@ -152,3 +152,28 @@ def test_runs_of_unequal_length_say_so(sights):
     told = _picture.finding(scene(sights, chosen=1))
     assert "One learned for 60 steps, the other for 300." in told
     assert "One learned" not in _picture.finding(scene(sights, chosen=2))
+
+
+def test_runs_that_differ_in_more_than_the_method_say_so(sights):
+    assert "They differ" not in _picture.finding(scene(sights, chosen=1))
+    other = Take(sights[1].take.folder)
+    data = replace(other.recipe.data, images=1000, left_out=(3,), label_noise=0.2)
+    other.recipes = tuple(
+        recipe.but(data=data, batch_size=64, schedule="cosine") for recipe in other.recipes
+    )
+    sights[1] = replace(sights[1], take=other)
+    assert (
+        "They differ in method, images, left out, label noise, batch size and schedule at once."
+        in _picture.finding(scene(sights, chosen=1))
+    )
+    names = {"student": "mlp-32", "teachers": (other.recipe.teachers[0].but(student="mlp-64"),)}
+    assert _compare.differences(other.recipe, other.recipe.but(**names)) == ["Student", "Teacher"]
+
+
+def test_the_same_recipe_again_widens_no_interval(sights):
+    twin = replace(sights[1], entry=Entry("home/again/1"))
+    once = _compare.compare(sights[0], sights)
+    twice = _compare.compare(sights[0], [*sights, twin])
+    for sight in sights[1:]:
+        assert twice[sight.run].verdict == once[sight.run].verdict
+    assert twice[twin.run].verdict == once[sights[1].run].verdict and twice[twin.run].several

@@ -448,7 +448,15 @@ def cut(step: int, broke: bool) -> str:
 
 def unequal(steps: int, others: int) -> str:
     """That one run had more training than the other."""
+    if 1 in (steps, others):
+        return f"One learned for a single step, the other for {thousands(max(steps, others))}."
     return f"One learned for {thousands(steps)} steps, the other for {thousands(others)}."
+
+
+def confounded(titles: Sequence[str]) -> str:
+    """That two runs differ in several things, so that none of them alone explains the result."""
+    *first, last = [title.lower() for title in titles]
+    return f"They differ in {', '.join(first)} and {last} at once."
 
 
 ALONE = "Run a second recipe, and this line says which is better."

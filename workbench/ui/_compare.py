@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from workbench import words
 from workbench.evaluation import Scores, Verdict, corrected, verdict
+from workbench.recipe import Recipe
 from workbench.ui import _form
 from workbench.ui._desk import Sight
 
@@ -31,10 +33,12 @@ def compare(baseline: Sight | None, sights: Sequence[Sight]) -> dict[str, Compar
     """Every run against the baseline; one that did not reach its end at the last step both have.
 
     Holm's correction counts all that are over, stopped ones too: they were looked at like others.
+    The same recipe run again gives the same numbers and counts once.
     """
     if baseline is None:
         return {}
     over: dict[str, tuple[Scores, Scores]] = {}
+    looked: dict[str, str] = {}
     found: dict[str, Compared] = {}
     for sight in sights:
         if sight.run == baseline.run or not sight.events:
@@ -45,15 +49,39 @@ def compare(baseline: Sight | None, sights: Sequence[Sight]) -> dict[str, Compar
         n = min(len(ours), len(theirs))
         pair = [ours[:n]], [theirs[:n]]
         if not (sight.active or baseline.active):
-            over[sight.run] = pair
+            looked[sight.run] = f"{sight.take.folder.parent.name}/{step}"  # named by recipes
+            over[looked[sight.run]] = pair
         pairs = tuple(
             a - b for a, b in zip(ours, theirs, strict=False) if a is not None and b is not None
         )
         found[sight.run] = Compared(verdict(*pair), pairs, step, len(ours) != len(theirs))
     if len(over) > 1:
-        for run, one in corrected(over).items():
-            found[run] = replace(found[run], verdict=one, several=True)
+        judged = corrected(over)
+        for run, which in looked.items():
+            found[run] = replace(found[run], verdict=judged[which], several=True)
     return found
+
+
+def differences(one: Recipe, other: Recipe) -> list[str]:
+    """In what two recipes differ besides seed, rate and steps; these are said or tuned apart."""
+    found = [words.METHOD] if one.method != other.method else []
+    found += [words.STUDENT] if one.student != other.student else []
+    both = bool(one.teachers and other.teachers)
+    if both and one.teachers[0].student != other.teachers[0].student:
+        found.append(words.TEACHER)
+    for name, knob in one.data.knobs().items():
+        here, there = (_kept_labels(r) if name == "labelled" else getattr(r.data, name, None)
+                       for r in (one, other))  # fmt: skip
+        if here != there:
+            found.append(knob.title)
+    for name in ("batch_size", "weight_decay", "schedule"):
+        if getattr(one, name) != getattr(other, name):
+            found.append(one.knobs()[name].title)
+    return found
+
+
+def _kept_labels(recipe: Recipe) -> float:
+    return min(1.0, recipe.data.labelled / max(1, recipe.data.images))
 
 
 def tuned(sights: Sequence[Sight]) -> bool:

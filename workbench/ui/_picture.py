@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from workbench import charts, words
 from workbench.charts import Opinion, Series, Term, escape
 from workbench.ui import _form
-from workbench.ui._compare import Compared, compare, scores, tuned
+from workbench.ui._compare import Compared, compare, differences, scores, tuned
 from workbench.ui._desk import Sight, current, look
 from workbench.ui._take import Teacher, gallery, heard, softmax
 from workbench.ui._visitor import Visitor
@@ -332,6 +332,9 @@ def finding(now: Scene) -> str:
         length = words.cut(one.step, broke=shorter.state == "failed")
     elif sight.steps != base.steps:
         length = words.unequal(sight.steps, base.steps)
+    apart = differences(sight.take.recipe, base.take.recipe)
+    if len(apart) > 1:
+        length = f"{length} {words.confounded(apart)}".strip()
     note = words.caveat(tuned([base, sight]), one.verdict.over, one.several, one.fewer, length)
     return (
         f'<div class="verdict" data-verdict="{one.verdict.text}">{chip}'
