@@ -140,8 +140,6 @@ padding-bottom:8px;border:0;vertical-align:bottom;white-space:normal}
 .numbers tr>:last-child{padding-right:0}
 .numbers tr.wait td{color:var(--muted)}
 .numbers tr.live>*{background:color-mix(in srgb,var(--c) 10%,transparent)}
-.numbers tr.live>:first-child{box-shadow:-12px 0 0 color-mix(in srgb,var(--c) 10%,transparent)}
-.numbers tr.live>:last-child{box-shadow:12px 0 0 color-mix(in srgb,var(--c) 10%,transparent)}
 .numbers .blank{display:inline-block;width:24px}
 .numbers>details,.data{display:none;font:400 13px/20px var(--sans);margin-top:8px}
 .data{display:block;color:var(--ink)}
@@ -803,7 +801,7 @@ def opinion_rows(
     """Every model's answer to one input: a row of small bars per model, all on one scale."""
     narrow = width < 560
     left = 0.0 if narrow else min(200.0, 0.28 * width)
-    names = [_wrap(m.name, width - 140 if narrow else left - 28) for m in models]
+    names = [_wrap(m.name, width - 140 if narrow else left - 36) for m in models]
     head = 28.0 + 16 * max(map(len, names), default=1) if narrow else 18.0
     row = head + bar + 12
     top = _top(models, classes)
