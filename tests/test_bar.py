@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import gradio as gr
 import pytest
 
-from workbench import METHODS, assets, runs, words
+from workbench import METHODS, assets, charts, runs, words
 from workbench.recipe import digest
 from workbench.ui import _compare, _desk, _picture, _visitor, start, train
 from workbench.ui._take import Take
@@ -168,6 +168,49 @@ def test_runs_that_differ_in_more_than_the_method_say_so(sights):
     )
     names = {"student": "mlp-32", "teachers": (other.recipe.teachers[0].but(student="mlp-64"),)}
     assert _compare.differences(other.recipe, other.recipe.but(**names)) == ["Student", "Teacher"]
+
+
+def test_students_of_different_networks_do_not_start_alike(sights):
+    assert "Pairs are seeds that start alike" in _picture.finding(scene(sights, chosen=1))
+    other = Take(sights[1].take.folder)
+    other.recipes = tuple(recipe.but(student="mlp-32") for recipe in other.recipes)
+    sights[1] = replace(sights[1], take=other)
+    told = _picture.finding(scene(sights, chosen=1))
+    assert "seeds that start apart, since the networks differ" in told
+
+
+def test_a_run_whose_students_all_diverged_says_nothing_else(sights):
+    last = sights[1].events[-1]
+    lost = replace(last, accuracy={"test": (None,) * 12}, diverged=tuple(range(12)))
+    sights[1] = replace(sights[1], events=[*sights[1].events[:-1], lost])
+    row = _picture.pins(scene(sights, chosen=1)).split("<tr")[3]
+    cells = re.findall(r"<td[^>]*>([^<]*)</td>", row)
+    assert cells[0] == cells[2] == cells[3] == words.ABSENT and cells[5] == "Diverged"
+
+
+def test_a_teacher_that_is_not_the_usual_one_is_named(sights):
+    assert _picture._teacher_name(scene(sights, chosen=1)) == "Teacher"
+    other = Take(sights[1].take.folder)
+    teacher = other.recipe.teachers[0]
+    other.recipes = tuple(
+        recipe.but(teachers=(teacher.but(student="cnn-8"),)) for recipe in other.recipes
+    )
+    sights[1] = replace(sights[1], take=other)
+    now = scene(sights, chosen=1)
+    assert _picture._teacher_name(now) == "Teacher cnn-8"
+    drawn = charts.curves([], width=600, teacher=0.9, teacher_name="Teacher cnn-8")
+    assert ">Teacher<tspan" in drawn and ">cnn-8<" in drawn  # in two lines
+
+
+def test_one_removal_can_be_undone(sights):
+    now = scene(sights)
+    assert words.UNDO_REMOVE not in _picture.pins(now)
+    for sight in sights:
+        now.visitor.put(sight.entry)
+    now.visitor.hide([sights[1].run])
+    assert words.UNDO_REMOVE in _picture.pins(now)
+    now.visitor.bring_back()
+    assert words.UNDO_REMOVE not in _picture.pins(now)
 
 
 def test_the_same_recipe_again_widens_no_interval(sights):

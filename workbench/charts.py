@@ -126,7 +126,7 @@ align-items:center;border-top:1px solid var(--line)}
 .forest.narrow .axis{padding:0}.forest.narrow .axis .plot{grid-row:1}
 .numbers{font:400 14px/20px var(--sans);color:var(--ink);font-variant-numeric:tabular-nums;
 position:relative}
-.numbers .scroll{overflow-x:auto;padding:0 12px;margin:0 -12px}
+.numbers .scroll{overflow-x:auto}
 .numbers table{border-collapse:collapse;width:100%;margin:0;border:0;font-size:14px}
 .numbers caption{text-align:left;font-weight:600;padding:0 0 12px;color:var(--ink);
 caption-side:top;font-size:14px}
@@ -455,6 +455,7 @@ def curves(
     width: float,
     height: float | None = None,
     teacher: float | None = None,
+    teacher_name: str = words.TEACHER,
     last_step: int | None = None,
     span: tuple[float, float] = (0.5, 1.0),
     title: str = words.RIGHT_ON_TEST,
@@ -472,7 +473,7 @@ def curves(
     body: list[str] = []
     if is_number(teacher):
         body.append(_across(frame, "teacher", teacher, stroke="var(--c)", stroke_width=2))
-        labels.append(_edge_label(frame, "teacher", words.TEACHER, teacher, percent(teacher)))
+        labels.append(_edge_label(frame, "teacher", teacher_name, teacher, percent(teacher)))
     for one, points in drawn:
         body.append(_run(frame, one, points, students=len(series) <= 2))
         if found := [p for p in points if p]:
@@ -1262,6 +1263,8 @@ def losses(terms: Sequence[Term], *, width: float, total: int | None = None) -> 
 
 
 def _loss(value: float) -> str:
+    if abs(value) >= 1e6:  # 1.1e16: there is no room for more
+        return f"{value:.1e}".replace("e+", "e").replace("-", words.MINUS)
     return plain(value, 2) if abs(value) < 100 else thousands(round(value))
 
 

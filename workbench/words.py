@@ -96,6 +96,7 @@ LOADING = "Opening the workbench."
 RUN, PAUSE, CONTINUE, STEP = "Run", "Pause", "Continue", "Step"
 STOP, RESET, AGAIN, LEAVE = "Stop, keep it", "Reset", "Run again", "Leave the queue"
 BRING_BACK = "Bring them back"
+UNDO_REMOVE = "Undo the last removal"
 FULL_SPEED, SLOW_DOWN = "Full speed", "Slow down"
 PACE_NOTE = "The result is the same at any speed"
 REMOVE, BASELINE = "Remove", "Make baseline"
@@ -275,6 +276,11 @@ def _knob_parts(method: Method) -> list[str]:
     return parts
 
 
+def teacher_name(student: str) -> str:
+    """'Teacher', or 'Teacher cnn-8' where it is not the usual one."""
+    return TEACHER if student == "mlp-256-256" else f"{TEACHER} {student}"
+
+
 def run_name(recipe: Recipe, rates: Mapping[str, float]) -> str:
     """'Distilled, T = 8': the method, then what differs from the first act."""
     data, parts = recipe.data, _knob_parts(recipe.method)
@@ -359,14 +365,16 @@ STATES = {
 }
 
 
-def cell_state(state: str, step: int, steps: int, ahead: int | None) -> str:
-    """The state of a run in its table row."""
+def cell_state(
+    state: str, step: int, steps: int, ahead: int | None, diverged: bool = False
+) -> str:
+    """The state of a run in its table row; `diverged`: the loss of all students is infinite."""
     return {
         "queued": f"Waiting, {ahead or 0} ahead",
         "running": f"Running, {thousands(step)} of {thousands(steps)}",
         "paused": f"Paused at {thousands(step)}",
         "stopped": f"Stopped at {thousands(step)}, kept",
-        "finished": "Finished",
+        "finished": "Diverged" if diverged else "Finished",
         "failed": f"Broke at {thousands(step)}",
     }.get(state, state)
 
@@ -418,11 +426,14 @@ def lower(name: str) -> str:
     return name[:1].lower() + name[1:]
 
 
-def caveat(tuned: bool, over: str, several: bool, seeds: bool, length: str) -> str:
+def caveat(
+    tuned: bool, over: str, several: bool, seeds: bool, length: str, alike: bool = True
+) -> str:
     """What the verdict does not say; `length`, from `cut` or `unequal`, goes first."""
     parts = [length] if length else []
+    start = "start alike" if alike else "start apart, since the networks differ"
     parts += [
-        f"Pairs are {over} that start alike, on one split of the data."
+        f"Pairs are {over} that {start}, on one split of the data."
         if over == "seeds"
         else f"Pairs are {over}.",
         "Learning rates were chosen on validation images."
@@ -468,9 +479,10 @@ def going(name: str) -> str:
     return f"{name}{comma} is learning. The verdict comes with its last step."
 
 
-def unanswered(temperature: float) -> str:
-    """What stands beside an image that no student has seen yet."""
-    return f"The teacher’s answer {at(temperature)}. No student’s yet."
+def unanswered(temperature: float, over: bool) -> str:
+    """What stands beside an image that no student has seen yet, or that it has no answer to."""
+    none = "The student has none." if over else "No student’s yet."
+    return f"The teacher’s answer {at(temperature)}. {none}"
 
 
 def chasing(temperature: float, live: bool, taught: bool) -> str:
@@ -496,7 +508,7 @@ def image_alt(label: int, place: int) -> str:
 
 def strips_note(n: int) -> str:
     """What the strips show."""
-    return f"Each dot is one of {n} pairs that start alike; the bar is the mean's interval."
+    return f"Each dot is one of {n} pairs of one seed; the bar is the mean's interval."
 
 
 def mistakes_note(name: str, against: str) -> str:
@@ -526,7 +538,7 @@ RIGHT_ON_TEST, YOU_SAID, IT_IS = "Right on the test images", "You said", "It is"
 GUESS_SO_FAR = "Guess:"
 STEP_COLUMN, MODEL_COLUMN, DIGIT_COLUMN = "Step", "Model", "Digit"
 DATA_TABLE = "Data table"
-NO_ANSWER = "no answer yet"
+NO_ANSWER = "no answer"
 IMAGE_OF, TAKEN_FOR = "image of", "also taken for"
 VERDICTS = {"beats": "BEATS", "loses": "LOSES", "inconclusive": "INCONCLUSIVE"}
 WORSE, BETTER = "worse", "better"

@@ -163,6 +163,12 @@ def _taught(now: Scene) -> Teacher | None:
     return heard(recipe)
 
 
+def _teacher_name(now: Scene) -> str:
+    """'Teacher', and which one where it is not the usual one."""
+    sight = now.chosen or now.bar or now.baseline
+    return words.teacher_name(sight.take.teacher.student) if sight else words.TEACHER
+
+
 def _floor(now: Scene) -> float:
     """Where the axis starts: at 0 only if a run that is over ended below a half."""
     ends = [s for s in now.sights if not s.active]
@@ -180,6 +186,7 @@ def chart(now: Scene) -> str:
         width=width,
         height=320 if width < 420 else 432,
         teacher=known.accuracy if known else None,
+        teacher_name=_teacher_name(now),
         last_step=last,
         span=(_floor(now), 1.0),
         title=words.AXIS,
@@ -230,14 +237,14 @@ def image(now: Scene) -> str:
         listens = bool(recipe.teachers) and getattr(recipe.method, "alpha", 1.0) != 0
         note = words.chasing(temperature, sight.active, listens)
     else:
-        note = words.unanswered(temperature)
+        note = words.unanswered(temperature, sight is not None and sight.state == "finished")
     out = [f'<section><h2 class="part">{words.IMAGE}</h2>']
     out.append(
         f'<div class="this-one">{charts.digit(pixels, 72, alt)}'
         f'<p class="aside">{escape(note)}</p></div>'
     )
     if known:
-        left = Opinion("teacher", words.TEACHER, softmax(known.logits[sample], temperature))
+        left = Opinion("teacher", _teacher_name(now), softmax(known.logits[sample], temperature))
         name = words.method_name(sight.take.recipe.method) if sight else words.STUDENT
         right = Opinion(sight.role if sight else "muted", name, said)
         width = min(now.widths[1], 320)
@@ -294,7 +301,7 @@ def everybody(now: Scene) -> str:
     models = [_student(sight, sample, temperature) for sight in now.sights[-6:]]
     if known:
         said = softmax(known.logits[sample], temperature)
-        models.insert(0, Opinion("teacher", words.TEACHER, said))
+        models.insert(0, Opinion("teacher", _teacher_name(now), said))
     drawn = charts.opinion_rows(models, width=now.widths[3], truth=label, bar=36)
     hot = f"<small>{escape(words.at(temperature))}</small>"
     heading = f'<h2 class="part">{words.EVERYBODY}{hot}</h2>'
@@ -335,7 +342,14 @@ def finding(now: Scene) -> str:
     apart = differences(sight.take.recipe, base.take.recipe)
     if len(apart) > 1:
         length = f"{length} {words.confounded(apart)}".strip()
-    note = words.caveat(tuned([base, sight]), one.verdict.over, one.several, one.fewer, length)
+    note = words.caveat(
+        tuned([base, sight]),
+        one.verdict.over,
+        one.several,
+        one.fewer,
+        length,
+        sight.take.recipe.student == base.take.recipe.student,
+    )
     return (
         f'<div class="verdict" data-verdict="{one.verdict.text}">{chip}'
         f'<p class="say">{_text(text)}</p><p class="aside">{escape(note)}</p></div>'
@@ -361,7 +375,11 @@ def pins(now: Scene) -> str:
     grid = f"<table>{caption}<thead><tr>{cells}</tr></thead><tbody>{rows}</tbody></table>"
     scroll = f'<div class="scroll" tabindex="0" role="region" aria-label="{words.PINNED}">'
     rest = f'<details data-keep="pins"><summary>{words.ALL_COLUMNS}</summary></details>'
-    return f'<div class="numbers pins">{scroll}{grid}</div>{rest}</div>'
+    undo = ""
+    if any(entry.hidden for entry in now.visitor.entries):
+        button = f'<button type="button" class="link" data-do="back">{words.UNDO_REMOVE}</button>'
+        undo = f'<p class="undo">{button}</p>'
+    return f'<div class="numbers pins">{scroll}{grid}</div>{rest}{undo}</div>'
 
 
 def _more(hide: bool) -> str:
@@ -372,6 +390,8 @@ def _pin(now: Scene, sight: Sight) -> str:
     base = now.baseline is not None and sight.run == now.baseline.run
     shown = now.chosen is not None and sight.run == now.chosen.run
     reports = sight.take.reports() if sight.state == "finished" else None
+    lost = sight.events[-1].diverged if sight.events else ()
+    reports = reports and [{} if i in lost else one for i, one in enumerate(reports)]
     cells = [
         (charts.percent_sd(scores(sight)), ""),
         (words.IS_BASE if base else _difference(now.compared.get(sight.run)), "against"),
@@ -380,7 +400,9 @@ def _pin(now: Scene, sight: Sight) -> str:
         (words.seconds(sight.seconds), "more"),
     ]
     body = "".join(f'<td class="{kind}">{escape(text)}</td>' for text, kind in cells)
-    state = words.cell_state(sight.state, sight.step, sight.steps, sight.ahead)
+    state = words.cell_state(
+        sight.state, sight.step, sight.steps, sight.ahead, len(lost) == len(sight.take.recipes)
+    )
     dot = f'<i class="live-dot {sight.role} on"></i> ' if sight.state == "running" else ""
     body += f"<td class='more'>{dot}{escape(state)}</td>"
     run = f'data-run="{sight.run}"'

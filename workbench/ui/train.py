@@ -269,6 +269,7 @@ def clicked(token: object, form: object, request: gr.Request, event: gr.EventDat
         "choose": lambda: _desk.choose(known, run),
         "baseline": lambda: _desk.measure_against(known, run),
         "remove": lambda: _desk.remove(known, run),
+        "back": lambda: _desk.bring_back(known),
         "heat": lambda: _desk.heat(known),
         "pace": lambda: _desk.turn_pace(known),
         "next": lambda: _desk.pick(known, (one.sample + 1) % len(gallery())),
