@@ -212,6 +212,10 @@ def test_a_run_that_is_none_is_refused(client, run):
         client.predict(run, api_name="/status")
 
 
+def test_the_app_says_where_it_is(server):
+    assert f"The workbench is open at http://127.0.0.1:{server.port} (Ctrl-C" in server.said()
+
+
 def test_nothing_in_the_log_is_a_traceback(server):
     assert "Traceback" not in server.said()
 

@@ -285,7 +285,7 @@ def run_name(recipe: Recipe, rates: Mapping[str, float]) -> str:
     """'Distilled, T = 8': the method, then what differs from the first act."""
     data, parts = recipe.data, _knob_parts(recipe.method)
     if data.images != 50:
-        parts.append(f"{data.images} images")
+        parts.append(f"{data.images} image{'s' * (data.images > 1)}")
     if recipe.student != "mlp-16":
         parts.append(recipe.student)
     if recipe.teachers and recipe.teachers[0].student != "mlp-256-256":
@@ -650,6 +650,11 @@ def bins_said(name: str, bins: Sequence[str]) -> str:
 
 
 # ------------------------------------------------------------------ at the door of the server
+
+
+def serving(url: str) -> str:
+    """Where the app is, once it is there."""
+    return f"The workbench is open at {url.rstrip('/')} (Ctrl-C ends it)"
 
 
 def port_taken(port: int) -> str:

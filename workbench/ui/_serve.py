@@ -36,6 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
                 return check(port)
             demo = serve(given.host, port)
+            print(words.serving(str(demo.local_url)), flush=True)
         return stay(demo)
     except Exception as error:
         from workbench.base import BadInput, Trouble

@@ -178,7 +178,8 @@ watch('value', () => {
   setTimeout(() => {
     const next = now()?.dataset.stage
     if (stage && next !== stage) {
-      const lost = !document.activeElement || document.activeElement === document.body
+      const held = document.activeElement // a button that went keeps the focus until the next frame
+      const lost = !held || held === document.body || !held.getClientRects().length
       if (lost) element.querySelector('h1')?.focus({ preventScroll: true })
       scrollTo({ top: 0 })
     }
