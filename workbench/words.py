@@ -276,9 +276,13 @@ def _knob_parts(method: Method) -> list[str]:
     return parts
 
 
+#: The teacher that needs no name.
+USUAL_TEACHER = "mlp-256-256"
+
+
 def teacher_name(student: str) -> str:
     """'Teacher', or 'Teacher cnn-8' where it is not the usual one."""
-    return TEACHER if student == "mlp-256-256" else f"{TEACHER} {student}"
+    return TEACHER if student == USUAL_TEACHER else f"{TEACHER} {student}"
 
 
 def run_name(recipe: Recipe, rates: Mapping[str, float]) -> str:
@@ -288,7 +292,7 @@ def run_name(recipe: Recipe, rates: Mapping[str, float]) -> str:
         parts.append(f"{data.images} image{'s' * (data.images > 1)}")
     if recipe.student != "mlp-16":
         parts.append(recipe.student)
-    if recipe.teachers and recipe.teachers[0].student != "mlp-256-256":
+    if recipe.teachers and recipe.teachers[0].student != USUAL_TEACHER:
         parts.append(f"from {recipe.teachers[0].student}")
     if data.left_out:
         parts.append(f"without {', '.join(map(str, data.left_out))}")
@@ -429,7 +433,10 @@ def lower(name: str) -> str:
 def caveat(
     tuned: bool, over: str, several: bool, seeds: bool, length: str, alike: bool = True
 ) -> str:
-    """What the verdict does not say; `length`, from `cut` or `unequal`, goes first."""
+    """What the verdict does not say.
+
+    `length`, from `cut`, `unequal` and `confounded`, goes first; `alike`: one kind of network.
+    """
     parts = [length] if length else []
     start = "start alike" if alike else "start apart, since the networks differ"
     parts += [
@@ -508,7 +515,7 @@ def image_alt(label: int, place: int) -> str:
 
 def strips_note(n: int) -> str:
     """What the strips show."""
-    return f"Each dot is one of {n} pairs of one seed; the bar is the mean's interval."
+    return f"Each dot is a pair with the same seed, one of {n}; the bar is the mean's interval."
 
 
 def mistakes_note(name: str, against: str) -> str:
@@ -747,7 +754,7 @@ ACT_COLD = "The same again, at T\u00a0=\u00a01."
 ONE_IMAGE, ANOTHER_IMAGE, IMAGE_NUMBER = "One image", "Another image", "Image"
 OF_TEST = " of test images"
 SAYS, SAYS_TABLE = "What the teacher says", "What the teacher says about this image"
-TEMPERATURE, AS_TRAINED, NEARLY_EVEN = "Temperature", "as trained", "very soft"
+TEMPERATURE, AS_TRAINED, VERY_SOFT = "Temperature", "as trained", "very soft"
 GUESS, UNGUESSED, GUESSED = "Your guess", "B: drag me", "B: {} %?".replace(" %", NARROW + "%")
 POINTS = "points"
 GUESS_SLIDER = "Your guess for student B, per cent right"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from workbench import charts, words
 from workbench.charts import Opinion, Series, Term, escape
+from workbench.recipe import Recipe
 from workbench.ui import _form
 from workbench.ui._compare import Compared, compare, differences, scores, tuned
 from workbench.ui._desk import Sight, current, look
@@ -156,17 +157,19 @@ def _series(now: Scene) -> list[Series]:
     return out
 
 
+def _teacher(now: Scene) -> Recipe:
+    sight = now.chosen or now.bar or now.baseline
+    return sight.take.teacher if sight else _form.setup(_form.defaults()).recipe.teachers[0]
+
+
 def _taught(now: Scene) -> Teacher | None:
     """The teacher of the run in the picture; the shipped one when there is none."""
-    sight = now.chosen or now.bar or now.baseline
-    recipe = sight.take.teacher if sight else _form.setup(_form.defaults()).recipe.teachers[0]
-    return heard(recipe)
+    return heard(_teacher(now))
 
 
 def _teacher_name(now: Scene) -> str:
     """'Teacher', and which one where it is not the usual one."""
-    sight = now.chosen or now.bar or now.baseline
-    return words.teacher_name(sight.take.teacher.student) if sight else words.TEACHER
+    return words.teacher_name(_teacher(now).student)
 
 
 def _floor(now: Scene) -> float:

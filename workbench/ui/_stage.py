@@ -82,7 +82,7 @@ def _temperature() -> str:
     ticks = "".join(
         f'<span style="left:{25 * i}%">{t:g}{"<br>" + text if text else ""}</span>'
         for i, (t, text) in enumerate(
-            zip(TABLE, (words.AS_TRAINED, "", "", "", words.NEARLY_EVEN), strict=True)
+            zip(TABLE, (words.AS_TRAINED, "", "", "", words.VERY_SOFT), strict=True)
         )
     )
     now = words.SOFT["now"].format(T=1)
