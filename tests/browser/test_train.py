@@ -342,6 +342,10 @@ def test_it_fits_and_everybody_can_use_it(visit, keep, width, theme):
     page.click("#more-about button")
     page.click(".drawer summary")
     expect(page.locator("#more-about .forest")).to_be_visible()
+    page.wait_for_function(
+        """() => [...document.querySelectorAll('.more-about svg.chart')]
+        .every((e) => e.getBoundingClientRect().right <= innerWidth)"""
+    )
     assert_usable(page)
     keep(page, f"train-{width}-{theme}")
 
