@@ -110,7 +110,8 @@ def _calm() -> Iterator[None]:
     """One torch thread and an empty home; both as before afterwards."""
     threads, home = torch.get_num_threads(), os.environ.get("WORKBENCH_HOME")
     torch.set_num_threads(1)
-    with tempfile.TemporaryDirectory() as folder:
+    # workers of an app that was ended may still write down what they have
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         os.environ["WORKBENCH_HOME"] = folder
         try:
             yield
