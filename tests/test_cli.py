@@ -395,12 +395,12 @@ def test_the_workers_of_a_killed_comparison_end(home):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Ctrl-C is sent differently elsewhere")
-@pytest.mark.parametrize("sign", ["state.json", "checkpoint.safetensors"], ids=["early", "late"])
+@pytest.mark.parametrize("sign", ["state.json", "lease"], ids=["early", "late"])
 def test_ctrl_c_in_a_comparison_is_one_sentence(sign, home, result):
     """A terminal sends it to all processes: also to those that are still importing."""
 
     def begun(file):
-        """A teacher with a checkpoint would be done before the signal comes, a student is not."""
+        """A teacher under way would be done before the signal comes, a student is not."""
         recipes = file.with_name("recipes.json")
         return sign == "state.json" or "100000" in recipes.read_text()
 
