@@ -157,14 +157,20 @@ def test_the_results_say_what_they_need_to():
         assert list(table) == [word for word in words if word.partition(":")[0] in METHODS]
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    """One home for all comparisons: what they share is trained once, as a reader's is."""
+    return tmp_path_factory.mktemp("home")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("i", range(4))
-def test_each_figure_is_found_again_within_its_interval(i, home):
+def test_each_figure_is_found_again_within_its_interval(i, kept):
     words, table = comparisons()[i]
     fewer = ["--splits", "2"] if teacher(words).startswith("cnn") else []  # its teachers take long
     done = subprocess.run(
         [sys.executable, "-m", "workbench", *words, *fewer, "--json"], cwd=ROOT, text=True,
-        env=os.environ | {"WORKBENCH_HOME": str(home)}, capture_output=True, check=True,
+        env=os.environ | {"WORKBENCH_HOME": str(kept)}, capture_output=True, check=True,
     )  # fmt: skip
     found = json.loads(done.stdout)
     judged = [None, *found["differences"]]

@@ -46,7 +46,7 @@ def average(values: Tensor, mask: Tensor | None = None, axes: int = 1) -> Tensor
     """
     over = tuple(range(-axes, 0))
     if mask is None:
-        return values.mean(over)
+        return values.mean(over) if values.numel() else values.sum(over)
     # where, not a product: an invalid entry may be infinite, and 0 · ∞ is NaN
     return torch.where(mask, values, 0.0).sum(over) / mask.sum(over).clamp_min(1)
 
@@ -60,6 +60,23 @@ def kl(log_p: Tensor, log_q: Tensor, mask: Tensor | None = None, axes: int = 1) 
     Shapes: log_p, log_q (*lead, B, K) or broadcastable; result (*lead).
     """
     return average((log_p.exp() * (log_p - log_q)).sum(-1), mask, axes)
+
+
+def softened(z_t: Tensor, z_s: Tensor, temperature: float | Tensor = 1.0) -> tuple[Tensor, Tensor]:
+    r"""$\log\sigma(z_t/T)$ of the teacher, detached, and $\log\sigma(z_s/T)$ of the student.
+
+    Above T = 100 in double, because a divergence of about 1/T² must not drown in float32's
+    rounding before T² weighs it.
+
+    Shapes: z_t (B, K) or (*lead, B, K), z_s (*lead, B, K), temperature a number or (n,).
+    """
+    z_t = z_t.detach()
+    hottest = float(temperature.max()) if isinstance(temperature, Tensor) else temperature
+    if hottest > HOT and z_s.device.type != "mps":
+        z_t, z_s = z_t.double(), z_s.double()
+    if isinstance(temperature, Tensor):  # a teacher without a lead is softened for each student
+        z_t = z_t.expand(z_s.shape)
+    return soft_log_probs(z_t, temperature), soft_log_probs(z_s, temperature)
 
 
 def cross_entropy(logits: Tensor, y: Tensor, axes: int = 1) -> Tensor:
@@ -163,6 +180,77 @@ def distillation(z_s: Tensor, targets: tuple[Tensor, ...]) -> Tensor:
     log_q = torch.log_softmax(z_s.transpose(-1, -2) * inverse, -2)
     terms = ((log_q - log_p) * weight).sum((-1, -2))
     return terms if terms.dtype == z_s.dtype else terms.to(z_s.dtype)
+
+
+def decoupled(log_p: Tensor, log_q: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    r"""KL of "the label or not", and KL among the classes that are not the label.
+
+    With $b=(p_y,1-p_y)$ and $\hat p$ the other classes renormalised,
+    $\mathrm{KL}(p\|q)=\mathrm{KL}(b^p\|b^q)+(1-p_y)\,\mathrm{KL}(\hat p\|\hat q)$. In logarithms
+    throughout: $1-p_y$ may be too small for a number.
+
+    Shapes: log_p, log_q (*lead, B, K) or broadcastable, y (B,) or (*lead, B); each result
+    (*lead), averaged over the labelled samples.
+    """
+    label = one_hot(y, log_q)
+    both, other = [], []
+    for log_r in (log_p, log_q):
+        rest = torch.where(label, -torch.inf, log_r)
+        left = torch.logsumexp(rest, -1, keepdim=True)
+        other.append(torch.where(label, 0.0, rest - left))
+        at = torch.where(label, log_r, 0.0).sum(-1, keepdim=True)
+        both.append(torch.cat([at, left], -1))
+    share = torch.where(label, 0.0, other[0].exp())
+    valid = y >= 0
+    target = (both[0].exp() * (both[0] - both[1])).sum(-1)
+    return average(target, valid), average((share * (other[0] - other[1])).sum(-1), valid)
+
+
+def one_hot(y: Tensor, like: Tensor) -> Tensor:
+    """True at each sample's label; where unlabelled, at class 0, which a mask must leave out.
+
+    Shapes: y (B,) or (*lead, B), like (…, K); result (B, K) or (*lead, B, K).
+    """
+    return y.clamp_min(0).unsqueeze(-1) == torch.arange(like.shape[-1], device=y.device)
+
+
+def correlation(a: Tensor, b: Tensor, axis: int) -> Tensor:
+    r"""Pearson's $\rho(a,b)$ along an axis, 0 where one of them is constant.
+
+    The product of the norms is kept above 1e-8 rather than raised by it: so no value is shrunk,
+    and the gradient stays finite.
+
+    Shapes: a, b (…, B, K) or broadcastable; result without that axis.
+    """
+    a, b = (each - each.mean(axis, keepdim=True) for each in (a, b))
+    size = a.square().sum(axis) * b.square().sum(axis)
+    return (a * b).sum(axis) / size.clamp_min(1e-16).sqrt()
+
+
+def between(log_p: Tensor, log_q: Tensor, beta: float | Tensor) -> Tensor:
+    r"""$D_\beta$: forward KL at β = 0, four times Jensen–Shannon at ½, reverse KL at 1.
+
+    $D_\beta=\frac{\beta\,\mathrm{KL}(p\|m)+(1-\beta)\,\mathrm{KL}(q\|m)}{\beta(1-\beta)}$,
+    $m=\beta p+(1-\beta)q$. Divided by β(1−β) it does not vanish at the ends, and near p = q it is
+    $\tfrac12\chi^2$ for every β, so the dial does not change the size of the step. Written as
+    $\sum p\frac{d-\ell}{1-\beta}+(p-q)-q\frac{\ell}{\beta}$ with $d=\log p-\log q$ and
+    $\ell=\log(1+\beta(e^d-1))$, which loses no digits at the ends; for β > ½ with p and q swapped.
+
+    Shapes: log_p, log_q (*lead, B, K) or broadcastable, beta a number or (n,); result (*lead).
+    """
+    beta = torch.as_tensor(beta, dtype=log_q.dtype, device=log_q.device)
+    beta = beta.reshape(beta.shape + (1,) * (log_q.ndim - beta.ndim)) if beta.ndim else beta
+    swap = beta > 0.5
+    beta = torch.where(swap, 1 - beta, beta)
+    a, b = torch.where(swap, log_q, log_p), torch.where(swap, log_p, log_q)
+    p, q, d = a.exp(), b.exp(), a - b
+    some = beta.clamp_min(1e-8)  # below, it is 0
+    far = d > 30  # where the exponential might overflow, the 1 beside it does not count
+    near = torch.log1p(some * torch.expm1(torch.where(far, 0.0, d)))
+    log = torch.where(far, some.log() + d, near)
+    rest = torch.where(far, -some.log(), d - near)
+    value = p * rest / (1 - beta) + (p - q) - q * log / some
+    return average(torch.where(beta < 1e-8, p * d, value).sum(-1))
 
 
 def entropy(log_p: Tensor) -> Tensor:

@@ -8,8 +8,9 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from workbench.base import BadInput, Batch, Method, Outputs, Terms, knob
+from workbench.base import BadInput, Batch, Method, Outputs, Terms
 from workbench.functional import distillation, soft_and_hard
+from workbench.methods._knobs import alpha, temperature
 
 
 @dataclass(frozen=True)
@@ -29,22 +30,8 @@ class KD(Method):
     title: ClassVar[str] = "Distillation"
     paper: ClassVar[str] = "Hinton, Vinyals & Dean, 2015, arXiv:1503.02531"
 
-    temperature: float = knob(
-        4.0,
-        slider=(0.5, 20),
-        accepts=(0.01, 1e6),
-        scale="log",
-        symbol="T",
-        meaning="how much both answers are softened",
-    )
-    alpha: float = knob(
-        0.9,
-        slider=(0, 1),
-        accepts=(0, 1),
-        title="Teacher's share",
-        symbol="α",
-        meaning="0 = labels only, 1 = teacher only",
-    )
+    temperature: float = temperature(4.0)
+    alpha: float = alpha(0.9)
 
     def targets(self, like: Tensor, teacher: Outputs | None, batch: Batch) -> tuple[Tensor, ...]:
         """The softened teacher and the labels, each with its weight."""

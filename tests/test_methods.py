@@ -1,0 +1,367 @@
+"""Each method against its paper: reference values, identities and limits.
+
+The reference numbers were computed apart from this package, from the papers' formulas and, where
+a method has a convention `code`, by the authors' published code, on the inputs drawn below.
+"""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch.testing import assert_close
+
+from workbench import METHODS, Batch, Outputs
+from workbench.base import BadInput, stack
+from workbench.functional import between, correlation, decoupled, kl, soft_log_probs
+
+B, C = 8, 10
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    """The inputs of every reference value, drawn in one order in float32."""
+    torch.manual_seed(0)
+    found = {"s": torch.randn(B, C), "t": torch.randn(B, C) * 3, "y": torch.randint(0, C, (B,))}
+    found |= {"fs": torch.randn(B, 6, 7, 7), "ft": torch.randn(B, 12, 7, 7)}
+    found["t2"] = torch.randn(B, C) * 3
+    assert abs(float(found["t2"].sum()) + 10.505149) < 1e-4
+    return found
+
+
+def terms(name, drawn, members=None, progress=1.0, stage="", student=None, **knobs):
+    """The terms of a method on the drawn inputs, as plain numbers."""
+    s = drawn["s"] if student is None else student
+    extra = {} if members is None else {"members": torch.stack(members)}
+    heard = Outputs(drawn["t"], extra=extra)
+    batch = Batch(s, drawn["y"], progress=progress, stage=stage)
+    method = METHODS[name](**knobs)
+    found = method.loss(Outputs(s), heard if "teacher" in method.needs else None, batch, None)
+    return {k: v if v.requires_grad else float(v) for k, v in found.items()}
+
+
+def close(value, reference, rel=1e-5):
+    assert value == pytest.approx(reference, rel=rel)
+
+
+def doubles(drawn):
+    return {k: v.double() if v.is_floating_point() else v for k, v in drawn.items()}
+
+
+CE = 2.9175375
+
+# ------------------------------------------------------------------- decoupled distillation
+
+
+def test_decoupled_distillation(drawn):
+    found = terms("dkd", drawn)
+    close(found["labels"], CE)
+    close(found["target"] + found["others"], 27.0233364)
+
+
+def test_decoupled_parts_add_up_to_the_divergence(drawn):
+    """The paper's identity, per sample: KL = target + (1 − p_y) · others."""
+    log_p, log_q = (soft_log_probs(drawn[k].double(), 4.0) for k in "ts")
+    for i in range(B):
+        one = slice(i, i + 1)
+        target, others = decoupled(log_p[one], log_q[one], drawn["y"][one])
+        left = 1 - log_p[i, drawn["y"][i]].exp()
+        assert_close(target + left * others, kl(log_p[one], log_q[one]), rtol=1e-12, atol=1e-14)
+
+
+def test_two_classes_leave_nothing_beside_the_label():
+    z = torch.randn(5, 2)
+    batch = Batch(z, torch.tensor([0, 1, 1, 0, 1]), progress=1)
+    found = METHODS["dkd"]().loss(Outputs(z), Outputs(-z), batch)
+    assert float(found["others"]) == 0 < float(found["target"])
+
+
+@pytest.mark.parametrize("size", [200.0, 1e4])
+def test_a_saturated_teacher_can_be_decoupled(drawn, size):
+    s = (drawn["s"] * size).requires_grad_()
+    found = terms("dkd", drawn | {"t": drawn["t"] * size}, student=s)
+    (slope,) = torch.autograd.grad(sum(found.values()), s)
+    assert all(math.isfinite(value.item()) for value in found.values())
+    assert bool(torch.isfinite(slope).all())
+
+
+def test_decoupled_warm_up_is_linear_and_may_differ_within_a_stack(drawn):
+    for progress, over, share in ((0.0, 0.5, 0), (0.25, 0.5, 0.5), (0.5, 0.5, 1), (0, 0, 1)):
+        found = terms("dkd", drawn, progress=progress, warm_up=over)
+        close(found["target"] + found["others"], 27.0233364 * share)
+    methods = [METHODS["dkd"](warm_up=w) for w in (0, 0.5, 1)]
+    s, t, y = (drawn[k] for k in "sty")
+    for progress in (0.0, 0.25, 0.75):
+        many = stack(methods, s).loss(
+            Outputs(s.expand(3, B, C)), Outputs(t[None]), Batch(s, y, progress=progress)
+        )
+        for i, method in enumerate(methods):
+            one = method.loss(Outputs(s), Outputs(t), Batch(s, y, progress=progress))
+            assert_close(many["others"][i], one["others"])
+
+
+# ------------------------------------------------------------------------------------- DIST
+
+
+@pytest.mark.parametrize(
+    ("temperature", "inter", "intra"),
+    [(1, 0.93224907, 0.80907416), (4, 0.93521047, 0.96881425)],
+)
+def test_dist(drawn, temperature, inter, intra):
+    found = terms("dist", drawn, temperature=temperature)
+    close(found["inter"], 2 * temperature**2 * inter)
+    close(found["intra"], 2 * temperature**2 * intra)
+    close(found["labels"], CE)
+
+
+def test_correlation_is_numpys_and_ignores_scale_and_offset(drawn):
+    s, t = drawn["s"].double(), drawn["t"].double()
+    for axis, rows in ((-1, zip(s, t, strict=True)), (-2, zip(s.T, t.T, strict=True))):
+        found = correlation(s, t, axis)
+        assert_close(found.numpy(), np.array([np.corrcoef(a, b)[0, 1] for a, b in rows]))
+        assert_close(correlation(3 * s - 7, t, axis), found)
+    assert_close(correlation(s, s, -1), torch.ones(B, dtype=torch.float64))
+    assert torch.equal(correlation(torch.ones(4, 3), torch.randn(4, 3), -1), torch.zeros(4))
+
+
+def test_dist_leaves_out_what_is_not_defined(drawn):
+    two = drawn | {"s": drawn["s"][:, :2], "t": drawn["t"][:, :2], "y": drawn["y"] % 2}
+    found = terms("dist", two, temperature=1)
+    assert found["inter"] == 0
+    close(found["intra"], 2 * 1.0519092)
+    one = {k: v[:1] for k, v in drawn.items()}
+    assert terms("dist", one)["intra"] == 0 < terms("dist", one)["inter"]
+
+
+# --------------------------------------------------------------------- logit standardisation
+
+
+@pytest.mark.parametrize(
+    ("temperature", "convention", "soft"),
+    [
+        (2, "code", 0.85584086),
+        (2, "paper", 0.94967490),
+        (4, "code", 0.86314803),
+        (4, "paper", 0.95874113),
+    ],
+)
+def test_logit_standardisation(drawn, temperature, convention, soft):
+    found = terms("logit-standardisation", drawn, temperature=temperature, convention=convention)
+    close(found["teacher"], 9 * soft)
+    close(found["labels"], 0.1 * CE)
+
+
+def test_the_scale_of_standardised_logits_is_free(drawn):
+    once = terms("logit-standardisation", drawn)["teacher"]
+    close(terms("logit-standardisation", drawn, student=7 * drawn["s"])["teacher"], once)
+    with pytest.raises(BadInput, match="2 classes: expected at least 3"):
+        terms("logit-standardisation", drawn | {"t": drawn["t"][:, :2], "y": drawn["y"] % 2},
+              student=drawn["s"][:, :2])  # fmt: skip
+
+
+def test_a_student_that_knows_nothing_gets_a_bounded_gradient(drawn):
+    s = torch.zeros(B, C, requires_grad=True)
+    found = terms("logit-standardisation", drawn, student=s)
+    (slope,) = torch.autograd.grad(found["teacher"], s)
+    assert 0 < float(slope.norm()) < 1e3
+
+
+# ---------------------------------------------------------- logits, labels, several teachers
+
+
+def test_matching_logits(drawn):
+    close(terms("matching-logits", drawn)["teacher"], 44.096844)
+    close(terms("matching-logits", drawn, convention="code")["teacher"], 8.8193684)
+    close(terms("matching-logits", drawn, centred="yes")["teacher"], 39.686462)
+
+
+def test_distillation_becomes_logit_matching_for_a_high_temperature(drawn):
+    """T² KL → 1/K of the centred half square; with Hinton's section 2.1."""
+    limit = terms("matching-logits", drawn, centred="yes")["teacher"] / C
+    close(limit, 3.9686463)
+    close(terms("kd", drawn, temperature=1e5, alpha=1)["teacher"], limit, rel=1e-4)
+    for beta in (0, 0.3, 0.5, 1):
+        found = terms("divergence", drawn, temperature=1e5, alpha=1, beta=beta)["teacher"]
+        close(found, limit, rel=1e-4)
+
+
+def test_the_teachers_hard_labels(drawn):
+    close(sum(terms("hard-labels", drawn).values()), 2.8090379)
+    found = terms("hard-labels", drawn, alpha=1)
+    close(found["teacher"], 2.7005384)
+    assert found["labels"] == 0
+    for t in (drawn["t"] * 100, drawn["t"] + 5):  # neither scale nor offset counts
+        close(terms("hard-labels", drawn | {"t": t}, alpha=1)["teacher"], 2.7005384)
+    tied = torch.zeros(B, C)
+    first = terms("hard-labels", drawn | {"t": tied}, alpha=1)["teacher"]
+    close(first, terms("kd", drawn | {"y": torch.zeros(B).long()}, alpha=0)["labels"])
+
+
+@pytest.mark.parametrize(
+    ("mean", "cold", "warm"),
+    [
+        ("probabilities", 1.4835839, 2.0773487),
+        ("logits", 1.3750429, 1.9580647),
+        ("losses", 1.9606961, 3.7641971),
+    ],
+)
+def test_several_teachers(drawn, mean, cold, warm):
+    members = [drawn["t"], drawn["t2"]]
+    for temperature, value in ((1, cold), (4, warm)):
+        knobs = {"temperature": temperature, "mean": mean}
+        close(terms("ensemble", drawn, members, alpha=1, **knobs)["teacher"], value)
+        close(terms("ensemble", drawn, members[:1], alpha=1, **knobs)["teacher"],
+              terms("kd", drawn, temperature=temperature, alpha=1)["teacher"])  # fmt: skip
+        both = terms("ensemble", drawn, members, **knobs)
+        close(both["teacher"], 0.9 * value)
+        close(both["labels"], 0.1 * CE)
+
+
+def test_mean_losses_and_mean_probabilities_differ_by_what_has_no_student_in_it(drawn):
+    s = drawn["s"].clone().requires_grad_()
+    slopes = []
+    for mean in ("probabilities", "losses"):
+        found = terms("ensemble", drawn, [drawn["t"], drawn["t2"]], student=s, alpha=1, mean=mean)
+        slopes.append(torch.autograd.grad(found["teacher"], s)[0])
+    assert_close(*slopes, rtol=1e-4, atol=1e-7)
+
+
+# --------------------------------------------------------------------------------- annealing
+
+
+@pytest.mark.parametrize(
+    ("progress", "summed", "mean"),
+    [
+        (0.0, 13.095099, 1.3095099),
+        (0.75 * 3.5 / 7, 36.967163, 3.6967168),
+        (0.74, 88.193687, 8.8193684),
+    ],
+)
+def test_annealing_scales_the_target(drawn, progress, summed, mean):
+    for convention, value in (("paper", summed), ("code", mean)):
+        found = terms("annealing", drawn, None, progress, "teacher", convention=convention)
+        assert list(found) == ["teacher"]
+        close(found["teacher"], value)
+    assert terms("annealing", drawn, None, 0.9, "labels") == {"labels": pytest.approx(CE)}
+
+
+def test_the_temperature_falls_in_equal_steps_to_one(drawn):
+    shares = []
+    for i in range(14):
+        found = terms("annealing", drawn, None, 0.75 * (i + 0.5) / 14, "teacher", hottest=7,
+                      student=torch.zeros(B, C))  # fmt: skip
+        shares.append(round(7 * math.sqrt(found["teacher"] / float((drawn["t"] ** 2).sum() / B))))
+    assert shares == [1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7]
+
+
+# ------------------------------------------------------------------------------- divergences
+
+DIAL = [
+    (0, 1.8764211, 0.22947397),
+    (0.001, 1.8708156, 0.22942074),
+    (0.1, 1.5967002, 0.22507398),
+    (0.5, 1.4076677, 0.21994445),
+    (0.9, 1.7504503, 0.23135672),
+    (0.999, 2.7001088, 0.23835503),
+    (1, 2.9008466, 0.23844140),
+]
+
+
+@pytest.mark.parametrize(("beta", "cold", "warm"), DIAL)
+def test_the_dial_of_divergences(drawn, beta, cold, warm):
+    """In float32 too: the plain formula loses five digits near its ends."""
+    for kind in (drawn, doubles(drawn)):
+        close(terms("divergence", kind, temperature=1, alpha=1, beta=beta)["teacher"], cold, 3e-6)
+        close(
+            terms("divergence", kind, temperature=4, alpha=1, beta=beta)["teacher"],
+            16 * warm,
+            3e-6,
+        )
+
+
+def test_the_dials_ends_and_middle_have_names(drawn):
+    log_p, log_q = (soft_log_probs(drawn[k].double()) for k in "ts")
+    assert_close(between(log_p, log_q, 0.0), kl(log_p, log_q))
+    assert_close(between(log_p, log_q, 1.0), kl(log_q, log_p))
+    middle = torch.logaddexp(log_p, log_q) - math.log(2)
+    shannon = (kl(log_p, middle) + kl(log_q, middle)) / 2
+    assert_close(between(log_p, log_q, 0.5), 4 * shannon)
+
+
+@pytest.mark.parametrize("beta", [1e-12, 1e-8, 1e-6, 1e-4, 0.01, 0.3])
+def test_the_dial_is_continuous_symmetric_and_exactly_zero_for_equals(drawn, beta):
+    log_p, log_q = (soft_log_probs(drawn[k].double()) for k in "ts")
+    forth, back = between(log_p, log_q, beta), between(log_q, log_p, 1 - beta)
+    assert_close(forth, back, rtol=1e-6, atol=1e-9)
+    assert abs(float(forth - between(log_p, log_q, 0.0))) <= 6 * beta + 1e-9  # its slope is -5.7
+    mixed = torch.logaddexp(log_p + math.log(beta), log_q + math.log1p(-beta))
+    plain = (beta * kl(log_p, mixed) + (1 - beta) * kl(log_q, mixed)) / (beta * (1 - beta))
+    if beta >= 1e-4:
+        assert_close(forth, plain, rtol=1e-7, atol=1e-9)
+    for kind in (torch.float32, torch.float64):
+        same = log_p.to(kind)
+        assert float(between(same, same, beta)) == 0
+
+
+@pytest.mark.parametrize("beta", [0.001, 0.1, 0.5])
+def test_sure_of_different_classes_reaches_the_dials_bound(beta):
+    """There, and only there, the binary entropy over β(1 − β); and no gradient but at β = 0."""
+    p, z = torch.tensor([[2e4, 0.0]]), torch.tensor([[0.0, 2e4]], requires_grad=True)
+    value = between(soft_log_probs(p), soft_log_probs(z), beta)
+    least = -(beta * math.log(beta) + (1 - beta) * math.log(1 - beta)) / (beta * (1 - beta))
+    close(float(value), least)
+    assert float(torch.autograd.grad(value, z)[0].norm()) < 1e-6
+    forward = between(soft_log_probs(p), soft_log_probs(z), 0.0)
+    assert float(torch.autograd.grad(forward, z)[0].norm()) > 1
+
+
+@pytest.mark.parametrize(
+    ("beta", "norm"), [(0, 0.27450), (0.1, 0.16322), (0.5, 0.10813), (0.9, 0.12726), (1, 0.30797)]
+)
+def test_the_dials_gradient(drawn, beta, norm):
+    s = drawn["s"].clone().requires_grad_()
+    found = terms("divergence", drawn, student=s, temperature=1, alpha=1, beta=beta)
+    (slope,) = torch.autograd.grad(found["teacher"], s)
+    assert abs(float(slope.norm()) - norm) < 1e-5
+
+
+# ------------------------------------------------------------------------------ teacher-free
+
+
+def test_the_virtual_teacher(drawn):
+    close(sum(terms("virtual-teacher", drawn).values()), 2.6771743)
+    close(terms("virtual-teacher", drawn, alpha=1)["virtual"], 0.51390743)
+    close(sum(terms("virtual-teacher", drawn, convention="code").values()), 3.1298323)
+
+
+def test_the_virtual_teacher_is_label_smoothing_of_another_strength(drawn):
+    """Its gradient is that of smoothing with what the softened teacher leaves the others."""
+    s = drawn["s"].double().requires_grad_()
+    odds = (0.99 / (0.01 / 9)) ** (1 / 20)
+    epsilon = 10 / (odds + 9)
+    found = terms("virtual-teacher", drawn, student=s, alpha=1)["virtual"]
+    smooth = terms("label-smoothing", drawn, student=s, epsilon=epsilon)
+    slopes = [torch.autograd.grad(loss, s)[0] for loss in (found, sum(smooth.values()))]
+    assert_close(*slopes, rtol=1e-9, atol=1e-12)
+
+
+# ------------------------------------------------------------------------- hot temperatures
+
+
+@pytest.mark.parametrize(
+    ("name", "knobs"),
+    [
+        ("dkd", {}),
+        ("dist", {}),
+        ("divergence", {"beta": 0.3}),
+        ("ensemble", {"mean": "probabilities"}),
+        ("ensemble", {"mean": "logits"}),
+        ("logit-standardisation", {}),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+@pytest.mark.parametrize("temperature", [99, 1e3, 1e5])
+def test_hot_answers_are_compared_in_float32_too(drawn, name, knobs, temperature):
+    found = [sum(terms(name, kind, temperature=temperature, **knobs).values())
+             for kind in (drawn, doubles(drawn))]  # fmt: skip
+    assert found[0] == pytest.approx(found[1], rel=2e-3)

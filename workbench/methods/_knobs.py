@@ -1,0 +1,38 @@
+"""Knobs that several methods have, declared once, so that they mean the same everywhere."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from workbench.base import knob
+
+
+def temperature(default: float = 4.0) -> Any:
+    """T of a softened answer, in training alone."""
+    return knob(
+        default,
+        slider=(0.5, 20),
+        accepts=(0.01, 1e6),
+        scale="log",
+        symbol="T",
+        meaning="how much both answers are softened",
+    )
+
+
+def alpha(default: float = 0.9) -> Any:
+    """The teacher's share; the labels get the rest."""
+    return knob(
+        default,
+        slider=(0, 1),
+        accepts=(0, 1),
+        title="Teacher's share",
+        symbol="α",
+        meaning="0 = labels only, 1 = teacher only",
+    )
+
+
+def weighs(default: float, symbol: str, meaning: str, most: float = 10.0, title: str = "") -> Any:
+    """What one term counts."""
+    return knob(
+        default, slider=(0, most), accepts=(0, 1e6), symbol=symbol, meaning=meaning, title=title
+    )

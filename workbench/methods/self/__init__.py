@@ -1,0 +1,1 @@
+"""Methods in which a network teaches itself."""
