@@ -309,7 +309,7 @@ def test_sure_of_different_classes_reaches_the_dials_bound(beta):
     p, z = torch.tensor([[2e4, 0.0]]), torch.tensor([[0.0, 2e4]], requires_grad=True)
     value = between(soft_log_probs(p), soft_log_probs(z), beta)
     least = -(beta * math.log(beta) + (1 - beta) * math.log(1 - beta)) / (beta * (1 - beta))
-    close(float(value), least)
+    close(value.item(), least)
     assert float(torch.autograd.grad(value, z)[0].norm()) < 1e-6
     forward = between(soft_log_probs(p), soft_log_probs(z), 0.0)
     assert float(torch.autograd.grad(forward, z)[0].norm()) > 1

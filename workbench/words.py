@@ -140,7 +140,16 @@ MEANINGS = {
     "weight_decay": "pulls weights towards 0",
 }
 SHORT = {"kd": "Distilled", "scratch": "Labels only"}
-TERMS = {"teacher": "from teacher", "labels": "from labels", "uniform": "smoothing"}
+TERMS = {
+    "teacher": "from teacher",
+    "labels": "from labels",
+    "uniform": "smoothing",
+    "virtual": "virtual teacher",
+    "target": "label or not",
+    "others": "other classes",
+    "inter": "ranking of classes",
+    "intra": "ranking of images",
+}
 
 BROKEN = "Something here did not work; your runs are kept. Reload the page to go on."
 DAMAGED = (

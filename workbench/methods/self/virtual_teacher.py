@@ -57,8 +57,8 @@ class VirtualTeacher(Method):
         z = student.logits
         label, sure = one_hot(batch.y, z), per_student(self.sureness, z)
         rest = (1 - sure) / (z.shape[-1] - 1)
-        pair = (torch.as_tensor(each, dtype=z.dtype, device=z.device) for each in (sure, rest))
-        code, said = self.convention == "code", torch.where(label, *pair)
+        sure, rest = (torch.as_tensor(v, dtype=z.dtype, device=z.device) for v in (sure, rest))
+        code, said = self.convention == "code", torch.where(label, sure, rest)
         heights = (said if code else said.log()).expand(z.shape)
         log_p = soft_log_probs(heights, self.teacher_temperature)
         virtual = kl(log_p, soft_log_probs(z), batch.y >= 0) * (100 / z.shape[-1] if code else 1)
