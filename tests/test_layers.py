@@ -17,7 +17,7 @@ LAYERS = [
     {"recipes"},
     {"engine"},
     {"runs", "external"},
-    {"jobs", "sweep", "assets"},
+    {"jobs", "sweep", "assets", "check"},
     {"words"},
     {"charts", "plots"},
     {"ui", "notebook", "lessons", "bench"},

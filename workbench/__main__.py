@@ -857,6 +857,65 @@ def _build(notebooks: Sequence[Path], check: bool) -> int:
     return 1 if wrong else 0
 
 
+# ---------------------------------------------------------------------- is this loss right?
+
+
+def _fill_check(parser: Parser) -> None:
+    wants = "(student_logits, teacher_logits, labels, *, temperature, alpha)"
+    about = f"your loss: FILE.py:FUNCTION, called with {wants}"
+    parser.add_argument("loss", nargs="?", metavar="LOSS", help=about)
+    about = "instead: train a student with each specimen of the bug zoo, and say what that costs"
+    parser.add_argument("--zoo", action="store_true", help=about)
+    _json_flag(parser)
+
+
+def _check(args: argparse.Namespace) -> int:
+    from workbench import check
+    from workbench.base import BadInput
+
+    if args.zoo == bool(args.loss):
+        raise BadInput("check: expected a loss, as my_losses.py:my_loss, or --zoo")
+    if args.zoo:
+        return _zoo(args.json)
+    found = check.check(check.load(args.loss))
+    code = 1 if found.broken else 0
+    if args.json:
+        _dump(found.describe())
+        return code
+    for name, sentence in check.sentences().items():
+        why = found.broken.get(name)
+        print(f"{'holds ' if why is None else 'BROKEN'}  {name}: {sentence}")
+        if why is not None:
+            print(f"        here: {why}")
+    said = found.describe()["resembles"]
+    if said:
+        how = "It is the specimen" if said["exactly"] else "It resembles the specimen"
+        print(f"{how} {said['name']}: {said['mistake']} {said['symptom']}")
+    print(f"{len(found.broken)} of {len(check.sentences())} laws broken" if found.broken
+          else f"all {len(check.sentences())} laws hold")  # fmt: skip
+    return code
+
+
+def _zoo(as_json: bool) -> int:
+    from workbench import check
+    from workbench.evaluation import summary, verdicts
+    from workbench.specimens import SPECIMENS
+
+    with _progress(as_json) as report:
+        found = check.cost(report)
+    judged = verdicts(found)
+    if as_json:
+        return _dump({"accuracy": found, "verdicts": {k: v.text for k, v in judged.items()}})
+    rows = [["specimen", "law", "accuracy %", "against the right loss"]]
+    for name, scores in found.items():
+        law = SPECIMENS[name].law if name in SPECIMENS else ""
+        against = str(judged[name]) if name in judged else ""
+        rows.append([name, law, _percent(summary(scores)), against])
+    print(_columns(rows))
+    print("50 images, T = 8, alpha = 0.9, one rate for all (0.01, not tuned).")
+    return 0
+
+
 # ------------------------------------------------------------------------- bench and tables
 
 
@@ -959,6 +1018,7 @@ COMMANDS = {
     "lessons": Command(
         "list lessons, print answer keys, run and clean notebooks", _fill_lessons, _lessons
     ),
+    "check": Command("run a loss of your own through the laws", _fill_check, _check),
     "bench": Command("measure ratios of speed in one run", _fill_bench, _bench),
     "table": Command("print a generated table of the README", _fill_table, _table),
 }

@@ -144,11 +144,11 @@ TERMS = {
     "teacher": "from teacher",
     "labels": "from labels",
     "uniform": "smoothing",
-    "virtual": "virtual teacher",
+    "virtual": "made-up",
     "target": "label or not",
-    "others": "other classes",
-    "inter": "ranking of classes",
-    "intra": "ranking of images",
+    "others": "the rest",
+    "inter": "class order",
+    "intra": "image order",
 }
 
 BROKEN = "Something here did not work; your runs are kept. Reload the page to go on."

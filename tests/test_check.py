@@ -1,0 +1,207 @@
+"""The bug zoo and the check of a user's own loss: each mistake is caught, and recognised."""
+
+import inspect
+import json
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from workbench import METHODS, check
+from workbench.__main__ import main
+from workbench.base import BadInput, Registry
+from workbench.check import check as checked
+from workbench.check import load, reference, sentences
+from workbench.specimens import SPECIMENS, _specimen
+
+pytestmark = pytest.mark.filterwarnings("ignore:reduction")
+specimens = pytest.mark.parametrize("name", SPECIMENS)
+
+
+def mixed(student_logits, teacher_logits, labels, temperature, alpha, **mistake):
+    """A loss as people write it, whole, with one thing changed."""
+    log_q = F.log_softmax(student_logits / temperature, dim=1)
+    p = F.softmax(teacher_logits.detach() / temperature, dim=1)
+    soft = mistake.get("soft", lambda p, log_q: F.kl_div(log_q, p, reduction="batchmean"))
+    scale = mistake.get("scale", lambda t: t**2)(temperature)
+    hard = F.cross_entropy(student_logits, labels)
+    return mistake.get("mix", lambda a, s, h: a * s + (1 - a) * h)(
+        alpha, scale * soft(p, log_q), hard
+    )
+
+
+def written(**mistake):
+    def loss(student_logits, teacher_logits, labels, *, temperature, alpha):
+        return mixed(student_logits, teacher_logits, labels, temperature, alpha, **mistake)
+
+    return loss
+
+
+# -------------------------------------------------------------------------------- the zoo
+
+
+def test_specimens_cannot_be_picked_as_methods():
+    assert not set(SPECIMENS) & set(METHODS) and len(SPECIMENS) >= 10
+
+
+@specimens
+def test_a_specimen_says_what_it_is(name):
+    one = SPECIMENS[name]
+    assert one.name == name and one.law in sentences()
+    assert one.mistake.endswith(".") and len(one.symptom) > 40
+    source = inspect.getsource(one.loss)
+    assert source.count("# !") == 1 and len(source.splitlines()) <= 22
+
+
+@specimens
+def test_its_law_catches_it_and_the_zoo_knows_it(name):
+    found = checked(SPECIMENS[name].loss)
+    assert SPECIMENS[name].law in found.broken
+    assert found.resembles == name
+    assert json.loads(json.dumps(found.describe()))["resembles"]["mistake"]
+
+
+def test_the_right_loss_breaks_nothing():
+    for loss in (reference, written()):
+        found = checked(loss)
+        assert dict(found.broken) == {} and found.resembles is None
+        assert all(found.describe()["laws"].values())
+
+
+def test_a_method_of_ours_is_right_too():
+    def ours(student_logits, teacher_logits, labels, *, temperature, alpha):
+        from workbench import Batch, Outputs
+
+        method = METHODS["kd"](temperature=temperature, alpha=alpha)
+        batch = Batch(student_logits, labels)
+        return sum(method.loss(Outputs(student_logits), Outputs(teacher_logits), batch).values())
+
+    assert dict(checked(ours).broken) == {}
+
+
+def test_a_file_that_is_no_specimen_is_named():
+    with pytest.raises(TypeError, match=r"expected SYMPTOM, LAW and loss"):
+        _ = Registry("specimen", "workbench.recipes", _specimen).found
+
+
+# ----------------------------------------------------------------------- users' own mistakes
+
+MISTAKES = {
+    "a constant instead of T squared": ({"scale": lambda t: 100.0}, "T squared"),
+    "half of it": ({"soft": lambda p, q: F.kl_div(q, p, reduction="batchmean") / 2}, "reduction"),
+    "labels not weighed": ({"mix": lambda a, s, h: a * s + h}, "direction"),
+    "a maximum": ({"mix": lambda a, s, h: torch.maximum(a * s, (1 - a) * h)}, "mixture"),
+    "labels shifted": ({"mix": lambda a, s, h: a * s + (1 - a) * 2 * h}, "labels"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_mistakes_that_no_specimen_has_are_caught_by_a_law(name):
+    mistake, law = MISTAKES[name]
+    found = checked(written(**mistake))
+    assert law in found.broken
+    assert name != "labels not weighed" or found.broken[law].endswith("the labels still count")
+
+
+def test_the_cross_entropy_form_is_right():
+    """Its value has the teacher's entropy too, which no student can change."""
+    found = checked(written(soft=lambda p, q: -(p * q).sum(1).mean()))
+    assert dict(found.broken) == {}
+
+
+def test_what_raises_is_said_with_its_error():
+    def fails(student_logits, teacher_logits, labels, *, temperature, alpha):
+        raise KeyError("no such layer")
+
+    found = checked(fails)
+    assert set(found.broken) == set(sentences()) and found.resembles is None
+    assert all("no such layer" in why for why in found.broken.values())
+
+
+# --------------------------------------------------------------------------------- by command
+
+FILE = """
+import torch.nn.functional as F
+from beside import softened
+
+def right(student_logits, teacher_logits, labels, *, temperature, alpha):
+    soft = F.kl_div(softened(student_logits, temperature).log_softmax(1),
+                    softened(teacher_logits.detach(), temperature).softmax(1),
+                    reduction="batchmean")
+    return alpha * temperature**2 * soft + (1 - alpha) * F.cross_entropy(student_logits, labels)
+
+def flat(student_logits, teacher_logits, labels, *, temperature, alpha):
+    return right(student_logits, teacher_logits, labels, temperature=temperature,
+                 alpha=alpha) / temperature**2
+
+def other(student, teacher):
+    return 0.0
+"""
+
+
+@pytest.fixture
+def file(tmp_path):
+    (tmp_path / "beside.py").write_text("def softened(z, t):\n    return z / t\n")
+    path = tmp_path / "my_losses.py"
+    path.write_text(FILE)
+    return path
+
+
+def test_a_right_loss_ends_with_zero(file, capsys):
+    assert main(["check", f"{file}:right"]) == 0
+    out = capsys.readouterr().out
+    assert "BROKEN" not in out and out.endswith(f"all {len(sentences())} laws hold\n")
+
+
+def test_a_wrong_one_is_told_why_and_ends_with_one(file, capsys):
+    assert main(["check", f"{file}:flat"]) == 1
+    out = capsys.readouterr().out
+    assert "BROKEN  T squared" in out and "here: from T = 1 to T = 8" in out
+    assert main(["check", f"{file}:flat", "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert found["laws"]["T squared"] is False and found["laws"]["order"] is True
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ("{}:other", "expected other(student_logits, teacher_logits, labels, *, temperature, al"),
+        ("{}:rigth", "did you mean 'right'?"),
+        ("{}", "expected file.py:function"),
+        ("nowhere.py:f", "nowhere.py: no such file"),
+    ],
+)
+def test_what_cannot_be_checked_is_refused_in_a_sentence(file, spec, said, capsys):
+    with pytest.raises(BadInput) as caught:
+        load(spec.format(file))
+    assert said in str(caught.value)
+    assert main(["check", spec.format(file)]) == 2
+    shown = capsys.readouterr()
+    assert shown.out == "" and shown.err.count("\n") == 1
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path):
+    path = tmp_path / "odd.py"
+    path.write_text("1 / 0\n")
+    with pytest.raises(BadInput, match=r"odd\.py: cannot be read \(ZeroDivisionError"):
+        load(f"{path}:loss")
+
+
+@pytest.mark.parametrize("words", [[], ["x.py:f", "--zoo"]])
+def test_one_thing_is_asked_at_a_time(words, capsys):
+    assert main(["check", *words]) == 2
+    assert "expected a loss, as my_losses.py:my_loss, or --zoo" in capsys.readouterr().err
+
+
+def test_what_a_mistake_costs_is_measured(monkeypatch, capsys):
+    found = check.cost(splits=1, seeds=2, steps=3)
+    assert set(found) == {"distillation", *SPECIMENS}
+    assert all(len(row) == 2 and 0 <= min(row) for (row,) in found.values())
+    assert check.cost(splits=1, seeds=2, steps=3) == found
+    two = {name: [[0.9, 0.8], [0.7, 0.9]] for name in found}
+    monkeypatch.setattr(check, "cost", lambda report: two)
+    assert main(["check", "--zoo"]) == 0
+    out = capsys.readouterr().out
+    assert all(name in out for name in SPECIMENS) and "not tuned" in out
+    assert main(["check", "--zoo", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["accuracy"] == two

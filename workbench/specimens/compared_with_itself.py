@@ -1,0 +1,27 @@
+"""The student is compared with itself: the wrong variable in one place."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+
+LAW = "direction"
+SYMPTOM = (
+    "The divergence is 0 from the first step on. The result is that of the labels with a "
+    "smaller step."
+)
+
+
+def loss(
+    student_logits: Tensor,
+    teacher_logits: Tensor,
+    labels: Tensor,
+    *,
+    temperature: float = 4.0,
+    alpha: float = 0.9,
+) -> Tensor:
+    """The mistake is in the line marked !."""
+    p = F.softmax(student_logits.detach() / temperature, -1)  # !
+    log_q = F.log_softmax(student_logits / temperature, -1)
+    soft = F.kl_div(log_q, p, reduction="batchmean") * temperature**2
+    return alpha * soft + (1 - alpha) * F.cross_entropy(student_logits, labels)

@@ -1,0 +1,27 @@
+"""`reduction="sum"`: the loss grows with the batch."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+
+LAW = "reduction"
+SYMPTOM = (
+    "The teacher counts as many times as the batch has images; a larger batch needs "
+    "another alpha and another learning rate."
+)
+
+
+def loss(
+    student_logits: Tensor,
+    teacher_logits: Tensor,
+    labels: Tensor,
+    *,
+    temperature: float = 4.0,
+    alpha: float = 0.9,
+) -> Tensor:
+    """The mistake is in the line marked !."""
+    p = F.softmax(teacher_logits.detach() / temperature, -1)
+    log_q = F.log_softmax(student_logits / temperature, -1)
+    soft = F.kl_div(log_q, p, reduction="sum") * temperature**2  # !
+    return alpha * soft + (1 - alpha) * F.cross_entropy(student_logits, labels)
