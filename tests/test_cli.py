@@ -548,3 +548,26 @@ def test_rm_removes_nothing_outside_its_home(call, tmp_path, result):
     for word in (str(elsewhere), str(next(runs.SHIPPED.glob("*/1")))):
         code, _, err = call("runs", "rm", word)
         assert code == 2 and "not removed" in err and Path(word).exists()
+
+
+def test_the_league_table_has_every_method(call, result, monkeypatch):
+    words = ["table", "--data", "digits", "--images", "10", "--splits", "1", "--seeds", "1"]
+    compare = sys.modules["workbench.sweep"].compare
+    short = {"steps": 3, "events": 1, "learning_rate": 0.01, "workers": 1}
+    monkeypatch.setattr(
+        "workbench.sweep.compare", lambda methods, **given: compare(methods, **given | short)
+    )
+    found = result(*words)
+    assert {arm["method"] for arm in found["arms"]} == set(METHODS)
+    code, out, _ = call(*words)
+    lines = out.splitlines()
+    assert code == 0 and len(lines) == 2 + len(METHODS)
+    assert all(line.startswith("| ") and line.count("|") == 8 for line in (lines[0], *lines[2:]))
+    shown = [float(line.split("|")[4].split("±")[0]) for line in lines[2:]]
+    assert shown == sorted(shown, reverse=True)
+
+
+@pytest.mark.parametrize("words", [[], ["methods", "--data", "digits"]])
+def test_one_table_is_printed_at_a_time(call, words):
+    code, out, err = call("table", *words)
+    assert code == 2 and out == "" and err.startswith("table: expected methods, tree, or --data")

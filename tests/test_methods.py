@@ -4,15 +4,20 @@ The reference numbers were computed apart from this package, from the papers' fo
 a method has a convention `code`, by the authors' published code, on the inputs drawn below.
 """
 
+import dataclasses
 import math
 
+import lab
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
+from lab import digits
 from torch.testing import assert_close
 
-from workbench import METHODS, Batch, Outputs
+from workbench import METHODS, Batch, Outputs, Recipe
 from workbench.base import BadInput, stack
+from workbench.engine import begin, train
 from workbench.functional import between, correlation, decoupled, kl, soft_log_probs
 
 B, C = 8, 10
@@ -343,6 +348,76 @@ def test_the_virtual_teacher_is_label_smoothing_of_another_strength(drawn):
     smooth = terms("label-smoothing", drawn, student=s, epsilon=epsilon)
     slopes = [torch.autograd.grad(loss, s)[0] for loss in (found, sum(smooth.values()))]
     assert_close(*slopes, rtol=1e-9, atol=1e-12)
+
+
+# ---------------------------------------------------------------------- own earlier predictions
+
+
+def past(drawn, progress=0.5, lead=(), index=None, n=20, alpha=0.8):
+    """The method, its memory of what the teacher of the reference says, and a batch."""
+    s, t, y = (drawn[k] for k in "sty")
+    index = torch.arange(B) if index is None else index
+    method, batch = METHODS["own-predictions"](alpha=alpha), Batch(s, y, index, progress=progress)
+    student = Outputs(s.expand(*lead, B, C))
+    memory = method.setup(student, None, batch, n, None)
+    method.update(memory, None, Outputs(t.expand(*lead, B, C)), batch)
+    return method, student, batch, memory
+
+
+def test_own_predictions(drawn):
+    method, student, batch, memory = past(drawn)
+    found = method.loss(student, None, batch, memory)
+    close(float(found["labels"]), 0.6 * CE)
+    close(float(found["past"]), 0.4 * 2.8773859)
+    close(float(sum(found.values())), 2.9014771)
+
+
+def test_who_was_never_seen_has_labels_alone(drawn):
+    method, student, batch, memory = past(drawn)
+    memory.said[:4] = 0
+    found = method.loss(student, None, batch, memory)
+    whole = [F.cross_entropy(drawn["s"][k], drawn["y"][k], reduction="sum")
+             for k in (slice(4), slice(4, 8))]  # fmt: skip
+    close(float(found["labels"]), float(whole[0] + 0.6 * whole[1]) / B)
+    fresh = method.setup(student, None, batch, 20, None)
+    assert float(method.loss(student, None, batch, fresh)["past"]) == 0
+    close(float(method.loss(student, None, batch, fresh)["labels"]), CE)
+    blank = dataclasses.replace(batch, y=torch.full((B,), -1))  # a past needs no label
+    found = method.loss(student, None, blank, memory)
+    assert float(found["labels"]) == 0 < float(found["past"])
+
+
+def test_each_student_remembers_its_own_answers_to_its_own_samples(drawn):
+    index = torch.stack([torch.randperm(20)[:B] for _ in range(3)])
+    method, student, batch, memory = past(drawn, lead=(3,), index=index)
+    assert memory.said.shape == (3, 20, C)
+    for i in range(3):
+        assert_close(memory.said[i, index[i]], drawn["t"].softmax(-1))
+        rest = [k for k in range(20) if k not in index[i].tolist()]
+        assert float(memory.said[i, rest].abs().sum()) == 0
+    close(method.loss(student, None, batch, memory)["past"].tolist(), [0.4 * 2.8773859] * 3)
+
+
+def test_a_past_needs_to_know_which_sample_is_which(drawn):
+    with pytest.raises(BadInput, match="OwnPredictions: remembers each sample"):
+        METHODS["own-predictions"]().setup(
+            Outputs(drawn["s"]), None, Batch(drawn["s"], drawn["y"]), 20, None
+        )
+
+
+def test_the_past_is_trained_with_in_stacks_and_survives_an_interruption():
+    method = METHODS["own-predictions"]
+    recipes = [Recipe("mlp-4", digits(20), method(), seed=s, steps=6, batch_size=5, events=3)
+               for s in (0, 1)]  # fmt: skip
+    lab.assert_one_by_one([*recipes, recipes[0].but(method=method(alpha=0.3))])
+    events, state = lab.run(recipes)
+    assert events[-1].terms["past"][0] > 0
+    half = begin(recipes, dtype=torch.float64)
+    training = train(half)
+    next(training), next(training)
+    again = begin(recipes, dtype=torch.float64)
+    again.restore(half.tensors(), half.step)
+    assert list(train(again))[-1] == events[-1]
 
 
 # ------------------------------------------------------------------------- hot temperatures

@@ -9,12 +9,14 @@ import shlex
 import struct
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
 
-from workbench import METHODS, RECIPES
+from workbench import METHODS, RECIPES, check
 from workbench.__main__ import COMMANDS, main, methods_table, tree
+from workbench.specimens import SPECIMENS
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -191,3 +193,46 @@ def test_each_figure_is_found_again_within_its_interval(i, kept):
             mean, std = numbers(row[heading])
             recall = arm["recall"][int(heading.split()[2])]["mean"]
             assert abs(100 * recall - mean) <= std
+
+
+def table_below(heading):
+    """The first table of a section: first cell -> what the other columns say, by heading."""
+    part = TEXT.split(f"## {heading}")[1].split("\n## ")[0]
+    found = re.search(r"((?:\|.*\|\n)+)", part)[1]
+    lines = [[c.strip(" `") for c in line.split("|")[1:-1]] for line in found.splitlines()]
+    return {line[0]: dict(zip(lines[0], line, strict=True)) for line in lines[2:]}
+
+
+@pytest.mark.slow
+def test_the_league_table_is_found_again(kept):
+    table = table_below("Every method, one table")
+    assert set(table) == set(METHODS), "paste what python -m workbench table --data digits prints"
+    words = ["table", "--data", "digits", "--seeds", "5", "--splits", "3", "--json"]
+    done = subprocess.run(
+        [sys.executable, "-m", "workbench", *words], cwd=ROOT, text=True, check=True,
+        env=os.environ | {"WORKBENCH_HOME": str(kept)}, capture_output=True,
+    )  # fmt: skip
+    for arm in json.loads(done.stdout)["arms"]:
+        mean, std = numbers(table[arm["method"]]["accuracy %"])
+        assert abs(100 * arm["accuracy"]["mean"] - mean) <= 1.5 * std, arm["method"]
+
+
+def test_the_zoo_is_in_the_table():
+    table = table_below("Is your loss right?")
+    assert [name.partition("`")[0] for name in table][1:] == list(SPECIMENS)
+    assert [row["law that catches it"] for row in table.values()][1:] == [
+        specimen.law for specimen in SPECIMENS.values()
+    ]
+    assert f"through {len(check.sentences())} laws" in TEXT.replace("\n", " ")
+
+
+@pytest.mark.slow
+def test_what_the_specimens_cost_is_found_again(kept, monkeypatch):
+    monkeypatch.setenv("WORKBENCH_HOME", str(kept))
+    rows = [numbers(row["accuracy %"]) for row in table_below("Is your loss right?").values()]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's own, about reduction="mean"
+        found = check.cost(splits=3, seeds=2)
+    for (name, scores), (mean, std) in zip(found.items(), rows, strict=True):
+        again = 100 * sum(map(sum, scores)) / 6
+        assert abs(again - mean) <= 1.5 * std, name

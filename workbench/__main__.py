@@ -1000,12 +1000,68 @@ def _sentence_of(path: Path) -> str:
 
 
 def _fill_table(parser: Parser) -> None:
-    parser.add_argument("what", choices=("methods", "tree"), metavar="methods|tree")
+    from workbench.data import DATA
+
+    kinds = ("methods", "tree")
+    about = "a generated part of the README; or --data for the league table"
+    parser.add_argument("what", nargs="?", choices=kinds, metavar="methods|tree", help=about)
+    about = f"train every method on one of {', '.join(DATA)}, against labels only"
+    parser.add_argument("--data", action=Once, metavar="NAME", help=about)
+    _flag(parser, DATA["digits"].knobs()["images"], "50")
+    for made in _counts("splits", "seeds", "workers"):
+        _flag(parser, made)
+    _json_flag(parser)
 
 
 def _table(args: argparse.Namespace) -> int:
-    print(methods_table() if args.what == "methods" else tree())
+    from workbench.base import BadInput
+
+    if bool(args.what) == bool(args.data):
+        raise BadInput("table: expected methods, tree, or --data with a data set")
+    if args.what:
+        print(methods_table() if args.what == "methods" else tree())
+        return 0
+    return _league(args)
+
+
+def _league(args: argparse.Namespace) -> int:
+    """Every method at its defaults against labels only, with tuned rates and equal steps."""
+    from workbench import sweep
+    from workbench.data import DATA
+    from workbench.methods import METHODS
+
+    kind = DATA[args.data]
+    images = 50 if args.images is None else _value("table", kind.knobs()["images"], args)
+    names = ["scratch", *(name for name in METHODS if name != "scratch")]
+    counts: dict[str, Any] = _numbers("table", args, "splits", "seeds", "workers")
+    methods = [METHODS[name]() for name in names]
+    with _progress(args.json) as report:
+        found = sweep.compare(methods, data=kind(images=images), report=report, **counts)
+    if args.json:
+        return _dump(found)
+    rows = ["| method | family | rate | accuracy % | difference | verdict | CPU s |",
+            "|---|---|---|---|---|---|---|"]  # fmt: skip
+    judged = [None, *found["differences"]]
+    lines = list(zip(names, found["arms"], judged, strict=True))
+    for name, arm, one in sorted(lines, key=lambda line: -(line[1]["accuracy"]["mean"] or 0)):
+        ends = [] if one is None else [one[k] for k in ("mean", "low", "high")]
+        mean, low, high = [_points(end) for end in ends] or ["", "", ""]
+        cells = [
+            f"`{name}`",
+            METHODS[name].family(),
+            _text(arm["learning_rate"]),
+            _percent(arm["accuracy"]),
+            f"{mean} ({low} to {high})" if mean else "",
+            one["verdict"] if one else "",
+            _mean(arm["cpu_seconds"], 1, 1),
+        ]
+        rows.append("| " + " | ".join(cells) + " |")
+    print("\n".join(rows))
     return 0
+
+
+def _points(share: float | None) -> str:
+    return "–" if share is None else f"{100 * share:+.1f}".replace("-", "−")
 
 
 COMMANDS = {

@@ -145,6 +145,7 @@ TERMS = {
     "labels": "from labels",
     "uniform": "smoothing",
     "virtual": "made-up",
+    "past": "own past",
     "target": "label or not",
     "others": "the rest",
     "inter": "class order",
