@@ -18,7 +18,16 @@ from torch.testing import assert_close
 from workbench import METHODS, Batch, Outputs, Recipe
 from workbench.base import BadInput, stack
 from workbench.engine import begin, train
-from workbench.functional import between, correlation, decoupled, kl, soft_log_probs
+from workbench.functional import (
+    angles,
+    between,
+    correlation,
+    decoupled,
+    kernel_gap,
+    kl,
+    soft_log_probs,
+    unit,
+)
 
 B, C = 8, 10
 
@@ -348,6 +357,132 @@ def test_the_virtual_teacher_is_label_smoothing_of_another_strength(drawn):
     smooth = terms("label-smoothing", drawn, student=s, epsilon=epsilon)
     slopes = [torch.autograd.grad(loss, s)[0] for loss in (found, sum(smooth.values()))]
     assert_close(*slopes, rtol=1e-9, atol=1e-12)
+
+
+# --------------------------------------------------------------------------------- relations
+
+
+def flat(drawn, kind):
+    """Feature maps as one vector a sample, (B, 1, D)."""
+    return drawn[kind].flatten(1).unsqueeze(1)
+
+
+def related(name, drawn, **knobs):
+    s, f = knobs.pop("s", drawn["s"]), knobs.pop("f", flat(drawn, "fs"))
+    student = Outputs(s, {"last": f})
+    teacher = Outputs(drawn["t"], {"last": flat(drawn, "ft")})
+    return METHODS[name](**knobs).loss(student, teacher, Batch(s, drawn["y"]), None)
+
+
+def test_relational_kd(drawn):
+    found = related("rkd", drawn, distance=1, angle=1)
+    close(float(found["distances"]), 0.00072627160)
+    close(float(found["angles"]), 0.00081355043)
+    close(float(found["labels"]), CE)
+    found = related("rkd", drawn, distance=1, angle=1, convention="paper")
+    close(float(found["distances"]), 0.046481382)
+    close(float(found["angles"]), 0.41653779)
+
+
+def test_similarities(drawn):
+    close(float(related("similarity", drawn, weight=1)["similarities"]), 0.0054895, rel=2e-5)
+
+
+def test_correlation_congruence(drawn):
+    found = related("correlation-congruence", drawn, weight=1)["correlations"]
+    close(float(found), 0.00070209929, rel=2e-5)
+    s, t = drawn["s"].double(), drawn["t"].double()
+    close(float(kernel_gap(s, t, 0.4)), 0.018740324)
+    exact = [torch.exp(-0.4 * torch.cdist(unit(f), unit(f)).square()) for f in (s, t)]
+    many = kernel_gap(s, t, 0.4, powers=30)  # the series is that of a Gaussian
+    assert_close(many, (exact[0] - exact[1]).square().mean(), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["rkd", "similarity", "correlation-congruence"])
+def test_a_rotation_of_the_features_changes_no_relation(drawn, name):
+    kind = doubles(drawn)
+    f = flat(kind, "fs")
+    turn, _ = torch.linalg.qr(torch.randn(f.shape[-1], f.shape[-1], dtype=torch.float64))
+    once, turned = related(name, kind), related(name, kind, f=f @ turn)
+    for term in once:
+        assert_close(turned[term], once[term], rtol=1e-9, atol=1e-12)
+
+
+def test_what_else_leaves_relations_as_they_are(drawn):
+    kind = doubles(drawn)
+    f = flat(kind, "fs")
+    once, moved = related("rkd", kind), related("rkd", kind, f=3 * f + 5)
+    for term in once:
+        assert_close(moved[term], once[term], rtol=1e-9, atol=1e-12)
+    for name in ("similarity", "correlation-congruence"):
+        term = next(iter(related(name, kind)))
+        assert_close(related(name, kind, f=3 * f)[term], related(name, kind)[term])
+    same = Outputs(kind["s"], {"last": f})
+    batch = Batch(kind["s"], kind["y"])
+    for name in ("rkd", "similarity", "correlation-congruence"):
+        *relations, _ = METHODS[name]().loss(same, same, batch, None).values()
+        assert all(float(value) == 0 for value in relations)
+
+
+@pytest.mark.parametrize("near", [0.0, 1e-6, 1e-4, 1e-3, 5e-3])
+def test_angles_of_twins_do_not_explode(drawn, near):
+    """Without a mask the gradient is 10⁹ times as large for twins, 10⁵ for near ones."""
+    kind = doubles(drawn)
+    f_s, f_t = flat(kind, "fs").squeeze(1), flat(kind, "ft").squeeze(1)
+
+    def slope(f):
+        f = f.clone().requires_grad_()
+        return float(torch.autograd.grad(angles(f, f_t), f)[0].norm())
+
+    twin = f_s.clone()
+    mean = torch.pdist(f_s).mean()
+    aside = torch.randn_like(f_s[0])
+    twin[1] = f_s[0] + near * mean * aside / aside.norm()
+    assert slope(twin) < 2 * slope(f_s)
+    assert slope(torch.ones_like(f_s)) == 0 == float(angles(torch.ones_like(f_s), f_t))
+
+
+@pytest.mark.parametrize("count", [2, 129])
+def test_angles_need_three_samples_and_not_too_many(count):
+    said = Outputs(torch.randn(count, 5), {"last": torch.randn(count, 1, 3)})
+    with pytest.raises(BadInput, match=f"RKD: a batch of {count}: expected 3 to 128"):
+        METHODS["rkd"]().loss(said, said, Batch(said.logits, torch.zeros(count).long()), None)
+
+
+def test_layers_are_paired_by_name_and_the_last_ones_by_default():
+    here, there = ({f"hidden{k}": torch.randn(6, 1, width) for k in (1, 2)} for width in (3, 4))
+    student, teacher = Outputs(torch.randn(6, 5), here), Outputs(torch.randn(6, 5), there)
+    batch = Batch(student.logits, torch.zeros(6).long())
+
+    def asked(**knobs):
+        return METHODS["similarity"](**knobs).loss(student, teacher, batch, None)["similarities"]
+
+    last = asked(layers=(("hidden2", "hidden2"),))
+    assert torch.equal(asked(), last)
+    first = asked(layers=(("hidden1", "hidden2"),))
+    assert not torch.equal(first, last)
+    assert_close(asked(layers=(("hidden1", "hidden2"), ("hidden2", "hidden2"))), first + last)
+    assert METHODS["similarity"].parse("layers=hidden1:hidden2+hidden2:hidden2").layers == (
+        ("hidden1", "hidden2"), ("hidden2", "hidden2"),
+    )  # fmt: skip
+    with pytest.raises(
+        BadInput, match=r"Similarity\(layers=…\): teacher's layer 'hidden3' is not"
+    ):
+        asked(layers=(("hidden1", "hidden3"),))
+    bare = Outputs(student.logits)
+    with pytest.raises(BadInput, match="compares features, but the student gives none"):
+        METHODS["similarity"]().loss(bare, teacher, batch, None)
+
+
+@pytest.mark.parametrize("name", ["rkd", "similarity", "correlation-congruence"])
+@pytest.mark.parametrize("model", ["mlp-4", "cnn-4"])
+def test_relations_are_trained_with_in_stacks(name, model):
+    method = METHODS[name]
+    recipes = [
+        Recipe(model, digits(20), method(), (lab.TEACHER,), seed=s, steps=4, events=2)
+        for s in (0, 1)
+    ]
+    lab.assert_one_by_one(recipes)
 
 
 # ---------------------------------------------------------------------- own earlier predictions

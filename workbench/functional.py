@@ -1,4 +1,4 @@
-"""Pure tensor maths: soft targets, divergences, cross-entropies. Classes on the last axis.
+"""Pure tensor maths: soft targets, divergences, relations. Classes on the last axis.
 
 Every reduction keeps the leading axes (the stack of students): it averages over the `axes` axes
 before the classes (1 = the batch, 2 = the batch and its tokens) and over valid positions only.
@@ -261,3 +261,88 @@ def entropy(log_p: Tensor) -> Tensor:
 def mixture(log_probs: Tensor) -> Tensor:
     """The log of the mean probability of an ensemble. Shapes: (M, …, K) to (…, K)."""
     return torch.logsumexp(log_probs, 0) - math.log(log_probs.shape[0])
+
+
+# ------------------------------------------------------------------------------- relations
+
+
+def embedding(features: Tensor) -> Tensor:
+    """One vector a sample: the mean over positions. Shapes: (*lead, B, P, D) to (*lead, B, D)."""
+    return features.mean(-2)
+
+
+def unit(vectors: Tensor) -> Tensor:
+    """Vectors (…, D) of length 1; a vector of zeros stays one."""
+    return vectors * vectors.square().sum(-1, keepdim=True).clamp_min(1e-24).rsqrt()
+
+
+def _gaps(f: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """f_i − f_j (*lead, B, B, D), their lengths (*lead, B, B), 0 on the diagonal, and the mean."""
+    apart = f.unsqueeze(-2) - f.unsqueeze(-3)
+    square = apart.square().sum(-1)
+    same = torch.eye(f.shape[-2], dtype=torch.bool, device=f.device)
+    lengths = torch.where(same, 0.0, torch.where(same, 1.0, square).clamp_min(1e-12).sqrt())
+    count = max(1, f.shape[-2] * (f.shape[-2] - 1))
+    return apart, lengths, lengths.sum((-1, -2), keepdim=True) / count
+
+
+def distances(f_s: Tensor, f_t: Tensor) -> Tensor:
+    """The mean over B² of the Huber loss between distances, each divided by their mean.
+
+    Shapes: f_s (*lead, B, D), f_t (*lead, B, D') or broadcastable; result (*lead).
+    """
+    (_, d_s, mean_s), (_, d_t, mean_t) = _gaps(f_s), _gaps(f_t)
+    return huber(d_s / mean_s.clamp_min(1e-12), d_t / mean_t.clamp_min(1e-12)).mean((-1, -2))
+
+
+def angles(f_s: Tensor, f_t: Tensor) -> Tensor:
+    """The mean over B³ of the Huber loss between the cosines of all angles.
+
+    Pairs closer than 0.01 of the mean distance, in either network, count as without an angle.
+    Their inverse length is taken of a safe number: a mask afterwards would leave 0 · ∞ = NaN.
+
+    Shapes: f_s (*lead, B, D), f_t (*lead, B, D') or broadcastable; result (*lead).
+    """
+    both = [_gaps(f) for f in (f_s, f_t)]
+    valid = [length > (0.01 * mean.detach()).clamp_min(2e-6) for _, length, mean in both]
+    good = valid[0] & valid[1]
+    edges = [
+        apart * torch.where(good, torch.where(good, length, 1.0).reciprocal(), 0.0).unsqueeze(-1)
+        for apart, length, _ in both
+    ]
+    cosines = [edge @ edge.transpose(-1, -2) for edge in edges]
+    return huber(*cosines).mean((-1, -2, -3))
+
+
+def huber(a: Tensor, b: Tensor) -> Tensor:
+    """½d² up to |d| = 1, then |d| − ½, for d = a − b. Shapes: a and b broadcast."""
+    gap = (a - b).abs()
+    return torch.where(gap < 1, gap.square() / 2, gap - 0.5)
+
+
+def gram_gap(f_s: Tensor, f_t: Tensor) -> Tensor:
+    """The mean over B² of the squared difference of F Fᵀ with rows of L2 norm 1.
+
+    Shapes: f_s (*lead, B, D), f_t (*lead, B, D') or broadcastable; result (*lead).
+    """
+    grams = [unit(f @ f.transpose(-1, -2)) for f in (f_s, f_t)]
+    return average((grams[0] - grams[1]).square(), axes=2)
+
+
+def kernel_gap(f_s: Tensor, f_t: Tensor, gamma: float | Tensor, powers: int = 2) -> Tensor:
+    r"""The mean over B² of the squared difference of Gaussian kernels, as series.
+
+    $K=\sum_p e^{-2\gamma}(2\gamma)^p/p!\,(\hat f\hat f^\top)^p$, with $\hat f$ of length 1.
+
+    Shapes: f_s (*lead, B, D), f_t (*lead, B, D') or broadcastable, gamma a number or (n,);
+    result (*lead).
+    """
+    wide = torch.as_tensor(gamma, dtype=f_s.dtype, device=f_s.device)[..., None, None]
+    kernels = []
+    for f in (unit(f_s), unit(f_t)):
+        products = f @ f.transpose(-1, -2)
+        series = [
+            (2 * wide) ** p / float(math.factorial(p)) * products**p for p in range(powers + 1)
+        ]
+        kernels.append(torch.exp(-2 * wide) * sum(series[1:], series[0]))
+    return average((kernels[0] - kernels[1]).square(), axes=2)

@@ -1,0 +1,1 @@
+"""Methods that copy how samples relate to each other, not what is said about each."""

@@ -1,0 +1,62 @@
+"""Relational KD: copy the distances between samples and the angles at them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from workbench.base import BadInput, Batch, Method, Outputs, knob
+from workbench.functional import angles, cross_entropy, distances, embedding
+from workbench.methods._knobs import weighs
+from workbench.methods._layers import Pairs, layers, paired
+
+
+@dataclass(frozen=True)
+class RKD(Method):
+    r"""$\mathrm{CE}(y,z_s) + w_d\,\overline{h(\psi_s,\psi_t)} + w_a\,\overline{h(\cos_s,\cos_t)}$
+
+    with $\psi_{ij}=\lVert f_i-f_j\rVert/\mu$ the distances over their mean μ, $\cos_{ijk}$ the
+    cosine of the angle at i between j and k, and h the Huber loss with δ = 1.
+
+    The student may place samples anywhere, as long as they lie to each other as the teacher's do:
+    rotating, moving or scaling all features changes nothing, and widths may differ.
+
+    Shapes: features (*lead, B, P, D) of both, whose D may differ, batch.y (B,) or
+    (*lead, B) with −1 = unlabelled (no label term there). Terms: distances, angles,
+    labels (*lead).
+    `code` averages over all B² pairs and B³ triplets, to which the weights belong; `paper` sums.
+    Pairs closer than 0.01 μ have no angle: its gradient grows with the inverse of the distance.
+    Raises BadInput for fewer than 2 samples (3 for angles), and more than 128 for angles.
+    """
+
+    title: ClassVar[str] = "Relational KD"
+    paper: ClassVar[str] = "Park et al., 2019, arXiv:1904.05068"
+    needs: ClassVar[frozenset[str]] = frozenset({"teacher", "features", "whole batch"})
+
+    distance: float = weighs(25.0, "w_d", "of the distances", 100)
+    angle: float = weighs(50.0, "w_a", "of the angles", 200)
+    layers: Pairs = layers()
+    convention: str = knob("code", choices=("code", "paper"), meaning="mean (code) or sum")
+
+    def loss(
+        self, student: Outputs, teacher: Outputs | None, batch: Batch, adapter: nn.Module | None
+    ) -> Mapping[str, Tensor]:
+        """Huber losses of distances and angles, and cross-entropy with the labels."""
+        rows = len(batch.y) if batch.y.ndim == 1 else batch.y.shape[-1]
+        if not 3 <= rows <= 128:
+            raise BadInput(
+                f"RKD: a batch of {rows}: expected 3 to 128 samples, because an angle needs three "
+                "and all triplets are compared; set batch_size"
+            )
+        pairs = paired("RKD", self.layers, student, teacher)
+        both = [(embedding(mine), embedding(its)) for mine, its in pairs]
+        each = [sum((of(*p) for p in both[1:]), of(*both[0])) for of in (distances, angles)]
+        size = [rows**2, rows**3] if self.convention == "paper" else [1, 1]
+        return {
+            "distances": self.distance * size[0] * each[0],
+            "angles": self.angle * size[1] * each[1],
+            "labels": cross_entropy(student.logits, batch.y),
+        }
