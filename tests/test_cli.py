@@ -558,10 +558,13 @@ def test_the_league_table_has_every_method(call, result, monkeypatch):
         "workbench.sweep.compare", lambda methods, **given: compare(methods, **given | short)
     )
     found = result(*words)
+    maps = {name for name, method in METHODS.items() if "maps" in method.needs}
+    assert maps and {arm["method"] for arm in found["arms"]} == set(METHODS) - maps
+    found = result(*words, "--student", "cnn-4", "--teacher", "cnn-4")
     assert {arm["method"] for arm in found["arms"]} == set(METHODS)
     code, out, _ = call(*words)
     lines = out.splitlines()
-    assert code == 0 and len(lines) == 2 + len(METHODS)
+    assert code == 0 and len(lines) == 2 + len(METHODS) - len(maps)
     assert all(line.startswith("| ") and line.count("|") == 8 for line in (lines[0], *lines[2:]))
     shown = [float(line.split("|")[4].split("±")[0]) for line in lines[2:]]
     assert shown == sorted(shown, reverse=True)

@@ -356,7 +356,8 @@ def test_a_method_says_what_it_is(name):
     assert method.title and method.paper
     doc = inspect.getdoc(method)
     assert len(doc) > 100 and "Shapes:" in doc and "$" in doc
-    assert method.needs <= {"labels", "teacher", "features", "live teacher", "whole batch"}
+    known = {"labels", "teacher", "features", "maps", "live teacher", "whole batch"}
+    assert method.needs <= known
     assert dataclasses.is_dataclass(method) and method() == method()
     assert [f.name for f in dataclasses.fields(method)] == list(method.knobs())
     assert math.isclose(sum(share for _, share, _ in method.stages), 1)
@@ -779,6 +780,11 @@ def test_arms_are_recipes_that_differ_only_in_seed():
         ({"data": "digits"}, r"Recipe\(data='digits'\): expected a Data"),
         ({"method": "kd"}, r"Recipe\(method='kd'\): expected a Method"),
         ({"method": METHODS["kd"]()}, "KD: expected at least one teacher, got none"),
+        ({"method": METHODS["nst"](), "teachers": (Recipe("cnn-8"),)}, "maps .*mlp-16 has none"),
+        (
+            {"method": METHODS["nst"](), "student": "cnn-4", "teachers": (Recipe("mlp-8"),)},
+            "maps .*mlp-8 has none",
+        ),
         ({"teachers": (Recipe(),)}, "Scratch: has no use for a teacher"),
         ({"data": DATA["digits"](labelled=0)}, "Scratch: learns from labels alone"),
         ({"schedule": "linear"}, r"Recipe\(schedule='linear'\): expected one of constant, cosine"),

@@ -320,10 +320,10 @@ def test_distillation_names_a_teacher_that_does_not_fit(heard):
         METHODS["kd"]().loss(student, heard, batch, None)
 
 
-WITH = {"hidden1": torch.zeros(4, 1, 3)}
+WITH = {"stage1": torch.zeros(4, 1, 3)}, {"stage1": (1, 1)}
 GOOD = (
-    Outputs(torch.zeros(4, 10), WITH),
-    Outputs(torch.zeros(4, 10), WITH),
+    Outputs(torch.zeros(4, 10), *WITH),
+    Outputs(torch.zeros(4, 10), *WITH),
     torch.zeros(4).long(),
 )
 
@@ -354,7 +354,7 @@ def test_a_loss_says_which_argument_is_at_fault(name, place, value, message):
 def ignores_labels(method):
     """Whether labels play no part in what it says in its first stage."""
     torch.manual_seed(0)
-    heard = [Outputs(torch.randn(4, 10), WITH) for _ in range(2)]
+    heard = [Outputs(torch.randn(4, 10), *WITH) for _ in range(2)]
     stage = method.stages[0][0]
     said = [
         method.loss(*heard, Batch(torch.zeros(4, 1), torch.full((4,), k), stage=stage), None)
@@ -381,10 +381,12 @@ def test_a_mask_that_would_be_left_aside_is_refused(name):
 
 @pytest.mark.parametrize("name", METHODS)
 def test_an_empty_batch_has_no_loss(name):
-    nothing = Outputs(torch.zeros(0, 10), {"hidden1": torch.zeros(0, 1, 3)})
+    nothing = Outputs(torch.zeros(0, 10), {"stage1": torch.zeros(0, 1, 3)}, {"stage1": (1, 1)})
     batch = Batch(torch.zeros(0, 1), torch.zeros(0).long())
-    if name == "rkd":  # has no angle there, and says so
-        with pytest.raises(BadInput, match="RKD: a batch of 0: expected 3 to 128 samples"):
+    if name in ("rkd", "pkt"):  # have neither angle nor neighbour there, and say so
+        with pytest.raises(
+            BadInput, match=r"a batch of 0: expected (3 to 128|at least 2) samples"
+        ):
             METHODS[name]().loss(nothing, nothing, batch, None)
         return
     terms = METHODS[name]().loss(nothing, nothing, batch, None)

@@ -398,7 +398,66 @@ def test_correlation_congruence(drawn):
     assert_close(many, (exact[0] - exact[1]).square().mean(), rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", ["rkd", "similarity", "correlation-congruence"])
+def test_neighbours(drawn):
+    close(float(related("pkt", drawn, weight=1)["neighbours"]), 0.00029300241, rel=3e-5)
+    found = related("pkt", drawn, weight=1, convention="paper")["neighbours"]
+    close(float(found), 0.02324884, rel=3e-5)
+    one = Outputs(drawn["s"][:1], {"last": flat(drawn, "fs")[:1]})
+    with pytest.raises(BadInput, match="PKT: a batch of 1: expected at least 2"):
+        METHODS["pkt"]().loss(one, one, Batch(drawn["s"][:1], drawn["y"][:1]), None)
+
+
+def mapped(name, drawn, place=None, **knobs):
+    """A method of maps; `place` permutes the student's channels."""
+    f_s, f_t = (drawn[k].flatten(2).transpose(1, 2) for k in ("fs", "ft"))
+    f_s = f_s if place is None else f_s[..., place]
+    student = Outputs(drawn["s"], {"map": f_s}, {"map": (7, 7)})
+    teacher = Outputs(drawn["t"], {"map": f_t}, {"map": (7, 7)})
+    return METHODS[name](**knobs).loss(student, teacher, Batch(f_s, drawn["y"]), None)
+
+
+def test_attention(drawn):
+    close(float(mapped("attention", drawn, weight=1)["attention"]), 0.0086026, rel=2e-5)
+    found = mapped("attention", drawn, weight=2, convention="paper")["attention"]
+    close(float(found), 0.6473963)
+
+
+def test_selectivity(drawn):
+    close(float(mapped("nst", drawn, weight=1)["selectivity"]), 0.24388236, rel=2e-5)
+
+
+@pytest.mark.parametrize("name", ["attention", "nst"])
+def test_which_channel_sees_it_is_irrelevant(drawn, name):
+    kind = doubles(drawn)
+    once, other = mapped(name, kind), mapped(name, kind, torch.tensor([3, 1, 5, 0, 2, 4]))
+    for term in once:
+        assert_close(other[term], once[term])
+
+
+@pytest.mark.parametrize("name", ["attention", "nst"])
+def test_a_larger_map_is_pooled_and_what_is_no_map_is_refused(name):
+    large, small = torch.randn(5, 4, 8, 8), torch.randn(5, 3, 4, 4)
+    logits, y = torch.randn(5, 6), torch.zeros(5).long()
+
+    def said(value):
+        return Outputs(logits, {"map": value.flatten(2).mT}, {"map": tuple(value.shape[2:])})
+
+    pooled = said(F.avg_pool2d(large, 2))
+    for pair in ((said(small), said(large)), (said(large), said(small))):
+        even = [pooled if one.grids["map"] == (8, 8) else one for one in pair]
+        found, right = (
+            METHODS[name]().loss(*both, Batch(large, y), None) for both in (pair, even)
+        )
+        for term in found:
+            assert_close(found[term], right[term])
+    bare = Outputs(logits, {"hidden1": torch.randn(5, 1, 3)})
+    with pytest.raises(BadInput, match="compares maps .* has none; take CNNs"):
+        METHODS[name]().loss(bare, bare, Batch(logits, y), None)
+    with pytest.raises(BadInput, match="layer 'hidden1' is none; take CNNs"):
+        METHODS[name](layers=(("hidden1", "hidden1"),)).loss(bare, bare, Batch(logits, y), None)
+
+
+@pytest.mark.parametrize("name", ["rkd", "similarity", "correlation-congruence", "pkt"])
 def test_a_rotation_of_the_features_changes_no_relation(drawn, name):
     kind = doubles(drawn)
     f = flat(kind, "fs")
@@ -474,15 +533,17 @@ def test_layers_are_paired_by_name_and_the_last_ones_by_default():
         METHODS["similarity"]().loss(bare, teacher, batch, None)
 
 
-@pytest.mark.parametrize("name", ["rkd", "similarity", "correlation-congruence"])
-@pytest.mark.parametrize("model", ["mlp-4", "cnn-4"])
-def test_relations_are_trained_with_in_stacks(name, model):
-    method = METHODS[name]
+WITHIN = [(name, model) for name in ("rkd", "similarity", "correlation-congruence", "pkt")
+          for model in ("mlp-4", "cnn-4")]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "model"), [*WITHIN, ("attention", "cnn-4"), ("nst", "cnn-4")])
+def test_features_are_trained_with_in_stacks(name, model):
+    method, teacher = METHODS[name], Recipe("cnn-8", seed=77, steps=3, events=1)
     recipes = [
-        Recipe(model, digits(20), method(), (lab.TEACHER,), seed=s, steps=4, events=2)
-        for s in (0, 1)
+        Recipe(model, digits(20), method(), (teacher,), seed=s, steps=4, events=2) for s in (0, 1)
     ]
-    lab.assert_one_by_one(recipes)
+    lab.assert_one_by_one(recipes, teachers=lab.teachers(teacher))
 
 
 # ---------------------------------------------------------------------- own earlier predictions

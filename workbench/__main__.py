@@ -1008,6 +1008,8 @@ def _fill_table(parser: Parser) -> None:
     about = f"train every method on one of {', '.join(DATA)}, against labels only"
     parser.add_argument("--data", action=Once, metavar="NAME", help=about)
     _flag(parser, DATA["digits"].knobs()["images"], "50")
+    _name(parser, "student", "mlp-16", "the student; a CNN for methods that compare maps")
+    _name(parser, "teacher", "mlp-256-256", "the teacher")
     for made in _counts("splits", "seeds", "workers"):
         _flag(parser, made)
     _json_flag(parser)
@@ -1029,14 +1031,25 @@ def _league(args: argparse.Namespace) -> int:
     from workbench import sweep
     from workbench.data import DATA
     from workbench.methods import METHODS
+    from workbench.models import MODELS
 
     kind = DATA[args.data]
     images = 50 if args.images is None else _value("table", kind.knobs()["images"], args)
-    names = ["scratch", *(name for name in METHODS if name != "scratch")]
+    maps = all(MODELS[name].family.MAPS for name in (args.student, args.teacher))
+    names = ["scratch", *(n for n, method in METHODS.items()
+                          if n != "scratch" and (maps or "maps" not in method.needs))]  # fmt: skip
     counts: dict[str, Any] = _numbers("table", args, "splits", "seeds", "workers")
     methods = [METHODS[name]() for name in names]
     with _progress(args.json) as report:
-        found = sweep.compare(methods, data=kind(images=images), report=report, **counts)
+        found = sweep.compare(
+            methods,
+            data=kind(images=images),
+            student=args.student,
+            teacher=args.teacher,
+            batch_size=0 if images <= 128 else 100,  # relations of three are not for a thousand
+            report=report,
+            **counts,
+        )
     if args.json:
         return _dump(found)
     rows = ["| method | family | rate | accuracy % | difference | verdict | CPU s |",

@@ -346,3 +346,47 @@ def kernel_gap(f_s: Tensor, f_t: Tensor, gamma: float | Tensor, powers: int = 2)
         ]
         kernels.append(torch.exp(-2 * wide) * sum(series[1:], series[0]))
     return average((kernels[0] - kernels[1]).square(), axes=2)
+
+
+def attention_gap(f_s: Tensor, f_t: Tensor, power: float | Tensor, squared: bool = True) -> Tensor:
+    r"""Between maps $\sum_c|f_c|^p$ of length 1: the mean square, or half the mean norm.
+
+    Shapes: f_s (*lead, B, P, D), f_t (*lead, B, P, D') or broadcastable, power a number or (n,);
+    result (*lead).
+    """
+    wide = per_student(power, f_s)
+    seen = [unit((f.abs().clamp_min(1e-12) ** wide).sum(-1)) for f in (f_s, f_t)]
+    square = (seen[0] - seen[1]).square()
+    if squared:
+        return average(square, axes=2)
+    return average(square.sum(-1).clamp_min(1e-24).sqrt() / 2)
+
+
+def selectivity_gap(f_s: Tensor, f_t: Tensor) -> Tensor:
+    """The maximum mean discrepancy of the channels, maps of length 1, under k(a, b) = (aᵀb)².
+
+    Shapes: f_s (*lead, B, P, D), f_t (*lead, B, P, D') or broadcastable; result (*lead).
+    """
+    s, t = (unit(f.transpose(-1, -2)) for f in (f_s, f_t))
+
+    def kernel(a: Tensor, b: Tensor) -> Tensor:
+        return average((a @ b.transpose(-1, -2)).square(), axes=3)
+
+    return kernel(t, t) + kernel(s, s) - 2 * kernel(s, t)
+
+
+def neighbour_gap(f_s: Tensor, f_t: Tensor, itself: bool = True) -> Tensor:
+    """KL of the probabilities of neighbours: the mean over B², or without itself the sum.
+
+    Shapes: f_s (*lead, B, D), f_t (*lead, B, D') or broadcastable; result (*lead).
+    """
+    found = []
+    for f in (f_s, f_t):
+        f = f / (f.square().sum(-1, keepdim=True).clamp_min(1e-24).sqrt() + 1e-7)
+        near = (f @ f.transpose(-1, -2) + 1) / 2
+        if not itself:
+            near = near * (1 - torch.eye(f.shape[-2], dtype=f.dtype, device=f.device))
+        found.append(near / near.sum(-1, keepdim=True).clamp_min(1e-12))
+    q, p = found
+    each = p * ((p + 1e-7) / (q + 1e-7)).log()
+    return average(each, axes=2) if itself else each.sum((-1, -2))

@@ -73,6 +73,12 @@ class Recipe(Knobbed):
             raise BadInput(f"{who}: expected at least one teacher, got none")
         if "labels" in needs and self.student != EXTERNAL and not self.data.labelled:
             raise BadInput(f"{who}: learns from labels alone, but the transfer set has none")
+        for name in (self.student, *(one.student for one in self.teachers)):
+            if "maps" in needs and name != EXTERNAL and not MODELS[name].family.MAPS:
+                raise BadInput(
+                    f"{who}: compares maps (H, W), and {name} has none; take CNNs, such as cnn-8 "
+                    "from cnn-32"
+                )
         if "teacher" not in needs and self.teachers:
             raise BadInput(f"{who}: has no use for a teacher, but {len(self.teachers)} given")
 

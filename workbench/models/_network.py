@@ -21,6 +21,8 @@ class Network(nn.Module):
 
     #: name -> options of __init__
     SIZES: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    #: whether its features are maps over a grid
+    MAPS: ClassVar[bool] = False
 
     def __init__(self, shape: tuple[int, ...], classes: int, lead: tuple[int, ...]) -> None:
         super().__init__()

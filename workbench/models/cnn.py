@@ -18,6 +18,7 @@ class CNN(Network):
     (*lead, B, H·W, channels) with their grids.
     """
 
+    MAPS: ClassVar[bool] = True
     SIZES: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "cnn-4": {"width": 4},
         "cnn-8": {"width": 8},

@@ -95,6 +95,8 @@ def defaults(method: str = "kd") -> dict[str, Any]:
     """The form on arrival: the method's own defaults, 50 images."""
     values = {name: knob.default for name, knob in common().items()} | {"images": 50}
     knobs = {name: knob.default for name, knob in METHODS[method].knobs().items()}
+    if "maps" in METHODS[method].needs:
+        values |= {"student": "cnn-8", "teacher": "cnn-32"}
     return {"method": method, "knobs": knobs} | values
 
 

@@ -1,0 +1,1 @@
+"""Methods that copy what lies inside the teacher: attention maps, activations, their geometry."""
