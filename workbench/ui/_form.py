@@ -373,8 +373,8 @@ def _row(knob: Knob, method: str = "") -> str:
         return f'<fieldset class="knob classes" {data}>{legend}<div>{boxes}</div></fieldset>'
     if knob.kind == "pairs":
         head = f'<label for="{ident}">{title}{symbol}</label>'
-        typed = f'<input id="{ident}" type="text" maxlength="200" value="" {data}>'
-        return f'<div class="knob">{head}{typed}{note}</div>'
+        typed = f'<input id="{ident}" class="words" type="text" maxlength="200" value="" {data}>'
+        return f'<div class="knob">{head}{note}{typed}</div>'
     start = f"{knob.default:g}" if isinstance(knob.default, (int, float)) else ""  # 4, not 4.0
     typed = f'<input id="{ident}" type="text" inputmode="decimal" maxlength="40" value="{start}" '
     bounds = f'{data} data-low="{knob.low}" data-high="{knob.high}" data-kind="{knob.kind}"'

@@ -36,8 +36,8 @@ class RKD(Method):
     paper: ClassVar[str] = "Park et al., 2019, arXiv:1904.05068"
     needs: ClassVar[frozenset[str]] = frozenset({"teacher", "features", "whole batch"})
 
-    distance: float = weighs(25.0, "w_d", "of the distances", 100)
-    angle: float = weighs(50.0, "w_a", "of the angles", 200)
+    distance: float = weighs(25.0, "", "of the distances", 100)
+    angle: float = weighs(50.0, "", "of the angles", 200)
     layers: Pairs = layers()
     convention: str = knob("code", choices=("code", "paper"), meaning="mean (code) or sum")
 
