@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from workbench import DATA, distill
+from workbench import DATA, METHODS, distill
 from workbench.base import BadInput, Method, Outputs, Trouble
 from workbench.functional import cross_entropy
 
@@ -237,3 +237,33 @@ class Other(nn.Linear):
         if self.training:
             raise ValueError("somebody else's")
         return super().forward(x.flatten(1))
+
+
+def seeing(width, seed):
+    """A small CNN of somebody's own."""
+    torch.manual_seed(seed)
+    return nn.Sequential(
+        nn.Unflatten(1, (1, 4, 4)), nn.Conv2d(1, width, 3, padding=1), nn.ReLU(),
+        nn.Conv2d(width, width, 3, stride=2, padding=1), nn.ReLU(), nn.Flatten(),
+        nn.Linear(4 * width, 3),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_serves_networks_of_ones_own(name):
+    teacher, student = seeing(6, 0).eval(), seeing(4, 1)
+    x, y = torch.randn(24, 16), torch.randint(0, 3, (24,))
+    batches = DataLoader(TensorDataset(x, y), batch_size=8)
+    before = [p.clone() for p in student.parameters()]
+    pairs = [("2", "2"), ("4", "4")] if "features" in METHODS[name].needs else []
+    heard = teacher if "teacher" in METHODS[name].needs else None
+    if name == "own-predictions":
+        with pytest.raises(BadInput, match="the batches do not say which they hold"):
+            distill(None, student, batches, name, epochs=1)
+        return
+    seen = []
+    back = distill(heard, student, batches, name, epochs=2, layers=pairs, listener=seen.append)
+    assert back is student and not any(event.diverged for event in seen)
+    assert any(
+        not torch.equal(p, was) for p, was in zip(student.parameters(), before, strict=True)
+    )
