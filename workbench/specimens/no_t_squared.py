@@ -8,7 +8,7 @@ from torch import Tensor
 LAW = "T squared"
 SYMPTOM = (
     "Turning T up turns the teacher off: at T = 8 its gradient is a sixty-fourth, and the "
-    "labels decide alone."
+    "labels outweigh it."
 )
 
 
