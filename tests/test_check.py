@@ -91,7 +91,7 @@ MISTAKES = {
     "half of it": ({"soft": lambda p, q: F.kl_div(q, p, reduction="batchmean") / 2}, "reduction"),
     "labels not weighed": ({"mix": lambda a, s, h: a * s + h}, "direction"),
     "a maximum": ({"mix": lambda a, s, h: torch.maximum(a * s, (1 - a) * h)}, "mixture"),
-    "labels shifted": ({"mix": lambda a, s, h: a * s + (1 - a) * 2 * h}, "labels"),
+    "labels doubled": ({"mix": lambda a, s, h: a * s + (1 - a) * 2 * h}, "labels"),
 }
 
 

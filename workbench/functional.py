@@ -10,7 +10,7 @@ import math
 
 import torch
 from torch import Tensor
-from torch.nn.functional import nll_loss
+from torch.nn.functional import huber_loss, nll_loss, normalize
 
 #: The temperature from which float32 is too coarse: a divergence of 1/T² is weighed with T².
 HOT = 100.0
@@ -62,18 +62,21 @@ def kl(log_p: Tensor, log_q: Tensor, mask: Tensor | None = None, axes: int = 1) 
     return average((log_p.exp() * (log_p - log_q)).sum(-1), mask, axes)
 
 
+def fine_enough(z: Tensor, temperature: float | Tensor) -> Tensor:
+    """The logits, above T = 100 in double where the device has it.
+
+    A divergence of about 1/T² must not drown in float32's rounding before T² weighs it.
+    """
+    hottest = float(temperature.max()) if isinstance(temperature, Tensor) else temperature
+    return z.double() if hottest > HOT and z.device.type != "mps" else z
+
+
 def softened(z_t: Tensor, z_s: Tensor, temperature: float | Tensor = 1.0) -> tuple[Tensor, Tensor]:
     r"""$\log\sigma(z_t/T)$ of the teacher, detached, and $\log\sigma(z_s/T)$ of the student.
 
-    Above T = 100 in double, because a divergence of about 1/T² must not drown in float32's
-    rounding before T² weighs it.
-
     Shapes: z_t (B, K) or (*lead, B, K), z_s (*lead, B, K), temperature a number or (n,).
     """
-    z_t = z_t.detach()
-    hottest = float(temperature.max()) if isinstance(temperature, Tensor) else temperature
-    if hottest > HOT and z_s.device.type != "mps":
-        z_t, z_s = z_t.double(), z_s.double()
+    z_t, z_s = (fine_enough(z, temperature) for z in (z_t.detach(), z_s))
     if isinstance(temperature, Tensor):  # a teacher without a lead is softened for each student
         z_t = z_t.expand(z_s.shape)
     return soft_log_probs(z_t, temperature), soft_log_probs(z_s, temperature)
@@ -134,9 +137,7 @@ def soft_and_hard(
     (n, B, K) or (B, K); results (…, 2, n, 1, 1) and twice (…, 2, n, K, B), without n as `like`.
     """
     z, plain = z_t.detach().transpose(-1, -2), not isinstance(alpha, Tensor)
-    hottest = float(temperature.max()) if isinstance(temperature, Tensor) else temperature
-    if hottest > HOT and z.device.type != "mps":
-        z = z.double()  # and with it, by promotion, whatever meets it
+    z = fine_enough(z, temperature)  # and with it, by promotion, whatever meets it
 
     def wide(knob: float | Tensor) -> Tensor:
         return torch.as_tensor(knob, dtype=z.dtype, device=z.device)[..., None, None]
@@ -271,11 +272,6 @@ def embedding(features: Tensor) -> Tensor:
     return features.mean(-2)
 
 
-def unit(vectors: Tensor) -> Tensor:
-    """Vectors (…, D) of length 1; a vector of zeros stays one."""
-    return vectors * vectors.square().sum(-1, keepdim=True).clamp_min(1e-24).rsqrt()
-
-
 def _gaps(f: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """f_i − f_j (*lead, B, B, D), their lengths (*lead, B, B), 0 on the diagonal, and the mean."""
     apart = f.unsqueeze(-2) - f.unsqueeze(-3)
@@ -292,7 +288,7 @@ def distances(f_s: Tensor, f_t: Tensor) -> Tensor:
     Shapes: f_s (*lead, B, D), f_t (*lead, B, D') or broadcastable; result (*lead).
     """
     (_, d_s, mean_s), (_, d_t, mean_t) = _gaps(f_s), _gaps(f_t)
-    return huber(d_s / mean_s.clamp_min(1e-12), d_t / mean_t.clamp_min(1e-12)).mean((-1, -2))
+    return _huber(d_s / mean_s.clamp_min(1e-12), d_t / mean_t.clamp_min(1e-12)).mean((-1, -2))
 
 
 def angles(f_s: Tensor, f_t: Tensor) -> Tensor:
@@ -311,13 +307,13 @@ def angles(f_s: Tensor, f_t: Tensor) -> Tensor:
         for apart, length, _ in both
     ]
     cosines = [edge @ edge.transpose(-1, -2) for edge in edges]
-    return huber(*cosines).mean((-1, -2, -3))
+    return _huber(*cosines).mean((-1, -2, -3))
 
 
-def huber(a: Tensor, b: Tensor) -> Tensor:
-    """½d² up to |d| = 1, then |d| − ½, for d = a − b. Shapes: a and b broadcast."""
-    gap = (a - b).abs()
-    return torch.where(gap < 1, gap.square() / 2, gap - 0.5)
+def _huber(a: Tensor, b: Tensor) -> Tensor:
+    """torch's, element by element, of tensors that broadcast, which it warns of."""
+    a, b = torch.broadcast_tensors(a, b)
+    return huber_loss(a, b, reduction="none")
 
 
 def gram_gap(f_s: Tensor, f_t: Tensor) -> Tensor:
@@ -325,7 +321,7 @@ def gram_gap(f_s: Tensor, f_t: Tensor) -> Tensor:
 
     Shapes: f_s (*lead, B, D), f_t (*lead, B, D') or broadcastable; result (*lead).
     """
-    grams = [unit(f @ f.transpose(-1, -2)) for f in (f_s, f_t)]
+    grams = [normalize(f @ f.transpose(-1, -2), dim=-1) for f in (f_s, f_t)]
     return average((grams[0] - grams[1]).square(), axes=2)
 
 
@@ -339,7 +335,7 @@ def kernel_gap(f_s: Tensor, f_t: Tensor, gamma: float | Tensor, powers: int = 2)
     """
     wide = torch.as_tensor(gamma, dtype=f_s.dtype, device=f_s.device)[..., None, None]
     kernels = []
-    for f in (unit(f_s), unit(f_t)):
+    for f in (normalize(f_s, dim=-1), normalize(f_t, dim=-1)):
         products = f @ f.transpose(-1, -2)
         series = [
             (2 * wide) ** p / float(math.factorial(p)) * products**p for p in range(powers + 1)
@@ -355,7 +351,7 @@ def attention_gap(f_s: Tensor, f_t: Tensor, power: float | Tensor, squared: bool
     result (*lead).
     """
     wide = per_student(power, f_s)
-    seen = [unit((f.abs().clamp_min(1e-12) ** wide).sum(-1)) for f in (f_s, f_t)]
+    seen = [normalize((f.abs().clamp_min(1e-12) ** wide).sum(-1), dim=-1) for f in (f_s, f_t)]
     square = (seen[0] - seen[1]).square()
     if squared:
         return average(square, axes=2)
@@ -367,7 +363,7 @@ def selectivity_gap(f_s: Tensor, f_t: Tensor) -> Tensor:
 
     Shapes: f_s (*lead, B, P, D), f_t (*lead, B, P, D') or broadcastable; result (*lead).
     """
-    s, t = (unit(f.transpose(-1, -2)) for f in (f_s, f_t))
+    s, t = (normalize(f.transpose(-1, -2), dim=-1) for f in (f_s, f_t))
 
     def kernel(a: Tensor, b: Tensor) -> Tensor:
         return average((a @ b.transpose(-1, -2)).square(), axes=3)

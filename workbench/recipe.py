@@ -73,8 +73,9 @@ class Recipe(Knobbed):
             raise BadInput(f"{who}: expected at least one teacher, got none")
         if "labels" in needs and self.student != EXTERNAL and not self.data.labelled:
             raise BadInput(f"{who}: learns from labels alone, but the transfer set has none")
-        for name in (self.student, *(one.student for one in self.teachers)):
-            if "maps" in needs and name != EXTERNAL and not MODELS[name].family.MAPS:
+        who_sees = (self.student, *(one.student for one in self.teachers))
+        for name in who_sees if "maps" in needs else ():
+            if name != EXTERNAL and not MODELS[name].family.MAPS:
                 raise BadInput(
                     f"{who}: compares maps (H, W), and {name} has none; take CNNs, such as cnn-8 "
                     "from cnn-32"
