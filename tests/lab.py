@@ -143,16 +143,25 @@ class PoisonedHint(Hint):
 
 
 @dataclass(frozen=True)
-class Alone(Named):
-    """A loss that cannot serve a stack."""
+class Soft(Named):
+    """The teacher's answer at a temperature."""
 
-    stackable: ClassVar[bool] = False
     temperature: float = knob(1.0, accepts=(0.1, 10), meaning="T")
 
     def loss(self, student, teacher, batch, adapter):
-        assert student.logits.ndim == 2 and teacher.logits.ndim == 2 and batch.y.ndim == 1
         p, q = (soft_log_probs(o.logits, self.temperature) for o in (teacher, student))
         return {"soft": kl(p, q)}
+
+
+@dataclass(frozen=True)
+class Alone(Soft):
+    """The same, which cannot serve a stack."""
+
+    stackable: ClassVar[bool] = False
+
+    def loss(self, student, teacher, batch, adapter):
+        assert student.logits.ndim == 2 and teacher.logits.ndim == 2 and batch.y.ndim == 1
+        return super().loss(student, teacher, batch, adapter)
 
 
 @dataclass(frozen=True)

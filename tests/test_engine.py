@@ -22,6 +22,7 @@ from lab import (
     Memory,
     Poison,
     PoisonedHint,
+    Soft,
     Stages,
     assert_one_by_one,
     assert_same_weights,
@@ -165,6 +166,14 @@ def test_methods_with_adapters_train_one_by_one_or_together(method, batch_size):
         assert all(not one.stacked for one in state.stacks) and len(state.stacks) == 3
     elif method is not Stages:
         assert len(state.stacks) == 1
+
+
+def test_a_student_that_trains_alone_is_that_of_a_stack():
+    """Every row of every weight, too: a lone network has no leading axis to cut."""
+    alone, one = (taught(method(temperature=1.0), steps=5) for method in (Alone, Soft))
+    found = [run([recipe])[1].network(0).state_dict() for recipe in (alone, one)]
+    for name, value in found[0].items():
+        torch.testing.assert_close(value, found[1][name], rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("method", [Hint, Memory, Live], ids=lambda m: m.__name__)

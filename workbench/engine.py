@@ -641,7 +641,7 @@ def _stack(
         labels[i, index] = y
     rates = [recipe.learning_rate for recipe in recipes]
     decays = [recipe.weight_decay for recipe in recipes]
-    optimiser = StackedAdamW(list(network.parameters()), n, rates, decays)
+    optimiser = _optimiser(network, stacked, rates, decays)
     looks = {
         k: (parts[k].x.to(where, dtype), parts[k].y.to(where)) for k in ("validation", "test")
     }
@@ -651,6 +651,16 @@ def _stack(
         for a, b in _runs([_order(recipe) for recipe in recipes])
     ]
     return one
+
+
+def _optimiser(
+    network: nn.Module, stacked: bool, rates: Sequence[float], decays: Sequence[float]
+) -> StackedAdamW | TorchAdamW:
+    """AdamW over a stack's leading axis, or over one network, which has no such axis."""
+    learnt = [p for p in network.parameters() if p.requires_grad]
+    if stacked:
+        return StackedAdamW(learnt, len(rates), rates, decays)
+    return TorchAdamW([{"params": learnt, "lr": rates[0], "weight_decay": decays[0]}])
 
 
 def _load(network: nn.Module, start: nn.Module, i: int | None) -> None:
