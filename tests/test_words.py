@@ -16,7 +16,7 @@ import test_charts
 from workbench import charts, words
 
 PACKAGE = Path(words.__file__).parent
-FILES = [PACKAGE / "charts.py", *sorted((PACKAGE / "ui").glob("*.py"))]
+FILES = [path for part in ("charts", "ui") for path in sorted((PACKAGE / part).glob("*.py"))]
 
 #: Attributes that are read, or read aloud; all others are for machines.
 READ = r"(?:aria-\w+text|aria-label|title|alt|placeholder|data-(?:name|done|dark|light))"
@@ -72,7 +72,7 @@ def read(text):
     return [*filter(LETTERS.search, found), *([rest] if PROSE.search(rest) and not styled else [])]
 
 
-@pytest.mark.parametrize("path", FILES, ids=[path.stem for path in FILES])
+@pytest.mark.parametrize("path", FILES, ids=[f"{path.parent.name}-{path.stem}" for path in FILES])
 def test_no_word_that_people_read_stands_elsewhere(path):
     tree = ast.parse(path.read_text("utf-8"))
     found = [
