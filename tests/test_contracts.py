@@ -28,6 +28,7 @@ from workbench.base import (
 )
 from workbench.data import Data
 from workbench.evaluation import cost
+from workbench.models import layers
 from workbench.models._network import Network
 from workbench.recipe import arms, digest, teacher
 
@@ -443,6 +444,24 @@ def test_features_have_the_documented_shapes(name):
         else:
             assert seen.shape[2] == 1
     assert len({tuple(s.shape) for s in said.features.values()} | {()}) >= 2
+
+
+@models
+def test_the_logits_are_the_head_on_the_mean_of_the_last_feature(name):
+    for seeds, x in ((3, sample()), ([3, 4], sample()), ([3, 4], sample(n=2))):
+        network = build(name, seeds)
+        said = network(x, features=True)
+        embedding = list(said.features.values())[-1].mean(-2)
+        torch.testing.assert_close(network.classify(embedding), said.logits)
+
+
+@models
+def test_the_layers_of_a_model_are_those_it_gives(name):
+    said = build(name, 0)(sample(), features=True)
+    found = layers(name, (1, 8, 8))
+    assert list(found) == list(said.features)
+    for layer, seen in said.features.items():
+        assert found[layer] == (said.grids.get(layer), *seen.shape[-2:])
 
 
 @models

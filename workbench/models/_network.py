@@ -30,7 +30,14 @@ class Network(nn.Module):
         self.options: dict[str, Any] = {}
 
     def forward(self, x: Tensor, features: bool = False) -> Outputs:
-        """x (B, *shape) shared, or (n, B, *shape), to outputs with logits (*lead, B, K)."""
+        """x (B, *shape) shared, or (n, B, *shape), to outputs with logits (*lead, B, K).
+
+        The logits are `classify` of the last feature's mean over positions.
+        """
+        raise NotImplementedError
+
+    def classify(self, embedding: Tensor) -> Tensor:
+        """The head, one linear layer: embedding (*lead, B, D) to logits (*lead, B, K)."""
         raise NotImplementedError
 
     @torch.no_grad()
@@ -77,6 +84,10 @@ class Dense(nn.Module):
             n, outputs, inputs = weight.shape
             return torch.addmm(bias.view(-1, 1), weight.view(-1, inputs), h).view(n, outputs, -1)
         return torch.baddbmm(bias.unsqueeze(-1), weight, h)
+
+    def rows(self, h: Tensor) -> Tensor:
+        """The same for samples first: h (*lead, B, D) to (*lead, B, outputs), not in memory."""
+        return self(h.transpose(-1, -2)).transpose(-1, -2)
 
 
 class Conv(nn.Module):

@@ -52,4 +52,8 @@ class CNN(Network):
                 seen[f"stage{i}"] = maps.movedim(0, -3).transpose(-1, -2)
                 grids[f"stage{i}"] = (x.shape[-2], x.shape[-1])
         pooled = x.mean((-1, -2)).T.unflatten(0, (*self.lead, -1))
-        return Outputs(self.head(pooled).transpose(-1, -2), seen, grids)
+        return Outputs(self.classify(pooled.transpose(-1, -2)), seen, grids)
+
+    def classify(self, embedding: Tensor) -> Tensor:
+        """The head's logits (*lead, B, K) for pooled maps (*lead, B, 2w)."""
+        return self.head.rows(embedding)

@@ -42,8 +42,15 @@ class MLP(Network):
         """Logits, and the hidden activations when asked for."""
         h = x.flatten(-len(self.shape)).transpose(-1, -2)
         seen: dict[str, Tensor] = {}
-        for i, layer in enumerate(self.layers):
-            h = layer(h if i == 0 else h.relu())
-            if features and i < len(self.layers) - 1:
-                seen[f"hidden{i + 1}"] = h.relu().transpose(-1, -2).unsqueeze(-2)
-        return Outputs(h.transpose(-1, -2), seen)
+        *hidden, _ = self.layers
+        for i, layer in enumerate(hidden, 1):
+            h = layer(h).relu()
+            if features:
+                seen[f"hidden{i}"] = h.transpose(-1, -2).unsqueeze(-2)
+        return Outputs(self.classify(h.transpose(-1, -2)), seen)
+
+    def classify(self, embedding: Tensor) -> Tensor:
+        """The last layer's logits (*lead, B, K) for the last hidden (*lead, B, width)."""
+        head: Any = self.layers[-1]
+        logits: Tensor = head.rows(embedding)
+        return logits
