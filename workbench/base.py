@@ -432,6 +432,8 @@ class Method(Knobbed):
     stages: ClassVar[tuple[tuple[str, float, str], ...]] = (("", 1.0, "both"),)
     #: False where the loss cannot serve a stack; its students are then trained one by one
     stackable: ClassVar[bool] = True
+    #: what `view` gives where features are compared: maps, or relations of samples by their name
+    shows: ClassVar[str] = "maps"
     #: law -> why this method is a declared exception from it
     exceptions: ClassVar[Mapping[str, str]] = {}
 
@@ -474,6 +476,14 @@ class Method(Knobbed):
         self, adapter: nn.Module, student: nn.Module, outputs: Outputs, batch: Batch
     ) -> None:
         """After the optimiser's step and without gradient: memories, moving averages."""
+
+    def view(self, features: Tensor) -> Tensor:
+        """What of one layer (…, B, P, D) is compared, to be looked at: it decides nothing.
+
+        Maps (…, B, P) of how strongly each place answers, of length 1, by default; or the
+        relations (…, B, B) of the samples, as `shows` names them.
+        """
+        return nn.functional.normalize(features.square().sum(-1), dim=-1)
 
     def transfer(self, teacher: Outputs, y: Tensor) -> Tensor:
         """The labels (n,) which the student is shown instead of the references y (n,)."""

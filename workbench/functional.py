@@ -287,8 +287,13 @@ def distances(f_s: Tensor, f_t: Tensor) -> Tensor:
 
     Shapes: f_s (*lead, B, D), f_t (*lead, B, D') or broadcastable; result (*lead).
     """
-    (_, d_s, mean_s), (_, d_t, mean_t) = _gaps(f_s), _gaps(f_t)
-    return _huber(d_s / mean_s.clamp_min(1e-12), d_t / mean_t.clamp_min(1e-12)).mean((-1, -2))
+    return _huber(relative_distances(f_s), relative_distances(f_t)).mean((-1, -2))
+
+
+def relative_distances(f: Tensor) -> Tensor:
+    r"""$\lVert f_i-f_j\rVert/\mu$, with μ their mean. Shapes: (*lead, B, D) to (*lead, B, B)."""
+    _, lengths, mean = _gaps(f)
+    return lengths / mean.clamp_min(1e-12)
 
 
 def angles(f_s: Tensor, f_t: Tensor) -> Tensor:
@@ -321,27 +326,33 @@ def gram_gap(f_s: Tensor, f_t: Tensor) -> Tensor:
 
     Shapes: f_s (*lead, B, D), f_t (*lead, B, D') or broadcastable; result (*lead).
     """
-    grams = [normalize(f @ f.transpose(-1, -2), dim=-1) for f in (f_s, f_t)]
-    return average((grams[0] - grams[1]).square(), axes=2)
+    return average((similarities(f_s) - similarities(f_t)).square(), axes=2)
+
+
+def similarities(f: Tensor) -> Tensor:
+    """F Fᵀ with rows of L2 norm 1. Shapes: (*lead, B, D) to (*lead, B, B)."""
+    return normalize(f @ f.transpose(-1, -2), dim=-1)
 
 
 def kernel_gap(f_s: Tensor, f_t: Tensor, gamma: float | Tensor, powers: int = 2) -> Tensor:
-    r"""The mean over B² of the squared difference of Gaussian kernels, as series.
-
-    $K=\sum_p e^{-2\gamma}(2\gamma)^p/p!\,(\hat f\hat f^\top)^p$, with $\hat f$ of length 1.
+    """The mean over B² of the squared difference of Gaussian kernels, as series.
 
     Shapes: f_s (*lead, B, D), f_t (*lead, B, D') or broadcastable, gamma a number or (n,);
     result (*lead).
     """
     wide = torch.as_tensor(gamma, dtype=f_s.dtype, device=f_s.device)[..., None, None]
-    kernels = []
-    for f in (normalize(f_s, dim=-1), normalize(f_t, dim=-1)):
-        products = f @ f.transpose(-1, -2)
-        series = [
-            (2 * wide) ** p / float(math.factorial(p)) * products**p for p in range(powers + 1)
-        ]
-        kernels.append(torch.exp(-2 * wide) * sum(series[1:], series[0]))
-    return average((kernels[0] - kernels[1]).square(), axes=2)
+    return average((kernel(f_s, wide, powers) - kernel(f_t, wide, powers)).square(), axes=2)
+
+
+def kernel(f: Tensor, gamma: Tensor, powers: int = 2) -> Tensor:
+    r"""$\sum_p e^{-2\gamma}(2\gamma)^p/p!\,(\hat f\hat f^\top)^p$, with $\hat f$ of length 1.
+
+    Shapes: f (*lead, B, D), gamma broadcastable with the result (*lead, B, B).
+    """
+    f = normalize(f, dim=-1)
+    products = f @ f.transpose(-1, -2)
+    series = [(2 * gamma) ** p / float(math.factorial(p)) * products**p for p in range(powers + 1)]
+    return torch.exp(-2 * gamma) * sum(series[1:], series[0])
 
 
 def attention_gap(f_s: Tensor, f_t: Tensor, power: float | Tensor, squared: bool = True) -> Tensor:
@@ -351,11 +362,15 @@ def attention_gap(f_s: Tensor, f_t: Tensor, power: float | Tensor, squared: bool
     result (*lead).
     """
     wide = per_student(power, f_s)
-    seen = [normalize((f.abs().clamp_min(1e-12) ** wide).sum(-1), dim=-1) for f in (f_s, f_t)]
-    square = (seen[0] - seen[1]).square()
+    square = (attention_map(f_s, wide) - attention_map(f_t, wide)).square()
     if squared:
         return average(square, axes=2)
     return average(square.sum(-1).clamp_min(1e-24).sqrt() / 2)
+
+
+def attention_map(f: Tensor, power: float | Tensor) -> Tensor:
+    r"""$\sum_c|f_c|^p$ divided by its L2 norm. Shapes: (*lead, B, P, D) to (*lead, B, P)."""
+    return normalize((f.abs().clamp_min(1e-12) ** power).sum(-1), dim=-1)
 
 
 def selectivity_gap(f_s: Tensor, f_t: Tensor) -> Tensor:
@@ -376,13 +391,18 @@ def neighbour_gap(f_s: Tensor, f_t: Tensor, itself: bool = True) -> Tensor:
 
     Shapes: f_s (*lead, B, D), f_t (*lead, B, D') or broadcastable; result (*lead).
     """
-    found = []
-    for f in (f_s, f_t):
-        f = f / (f.square().sum(-1, keepdim=True).clamp_min(1e-24).sqrt() + 1e-7)
-        near = (f @ f.transpose(-1, -2) + 1) / 2
-        if not itself:
-            near = near * (1 - torch.eye(f.shape[-2], dtype=f.dtype, device=f.device))
-        found.append(near / near.sum(-1, keepdim=True).clamp_min(1e-12))
-    q, p = found
+    q, p = neighbours(f_s, itself), neighbours(f_t, itself)
     each = p * ((p + 1e-7) / (q + 1e-7)).log()
     return average(each, axes=2) if itself else each.sum((-1, -2))
+
+
+def neighbours(f: Tensor, itself: bool = True) -> Tensor:
+    r"""$k_{ij}/\sum_jk_{ij}$, $k_{ij}=(\cos(f_i,f_j)+1)/2$: how likely j is the neighbour of i.
+
+    Shapes: (*lead, B, D) to (*lead, B, B), whose rows add up to 1.
+    """
+    f = f / (f.square().sum(-1, keepdim=True).clamp_min(1e-24).sqrt() + 1e-7)
+    near = (f @ f.transpose(-1, -2) + 1) / 2
+    if not itself:
+        near = near * (1 - torch.eye(f.shape[-2], dtype=f.dtype, device=f.device))
+    return near / near.sum(-1, keepdim=True).clamp_min(1e-12)

@@ -22,25 +22,30 @@ def paired(
     owner: str, pairs: Pairs, student: Outputs, teacher: Outputs | None
 ) -> list[tuple[Tensor, Tensor]]:
     """The features (*lead, B, P, D) of each pair, the teacher's detached."""
+    found = _named(owner, pairs, student, teacher)
+    assert teacher is not None
+    return [(student.features[mine], teacher.features[its].detach()) for mine, its in found]
+
+
+def _named(owner: str, pairs: Pairs, student: Outputs, teacher: Outputs | None) -> Pairs:
+    """The pairs, or the last layer of each; every name is there."""
     if teacher is None or not student.features or not teacher.features:
         who = "the student" if not student.features else "the teacher"
         raise BadInput(
             f"{owner}: compares features, but {who} gives none: expected Outputs with features; "
             "in distill say layers=[(student's, teacher's)]"
         )
-    last = ((list(student.features)[-1], list(teacher.features)[-1]),)
-    found = []
-    for mine, its in pairs or last:
-        for who, name, there in (("student", mine, student), ("teacher", its, teacher)):
+    found = pairs or ((list(student.features)[-1], list(teacher.features)[-1]),)
+    for pair in found:
+        for who, name, there in zip(("student", "teacher"), pair, (student, teacher), strict=True):
             if name not in there.features:
                 raise unknown(f"{owner}(layers=…): {who}'s layer", name, list(there.features))
-        found.append((student.features[mine], teacher.features[its].detach()))
     return found
 
 
 def maps(owner: str, pairs: Pairs, student: Outputs, teacher: Outputs | None) -> Pairs:
     """The pairs of layers that are maps: those that are named, else all, from the last ones on."""
-    paired(owner, pairs, student, teacher)  # says what is wrong with names
+    _named(owner, pairs, student, teacher)  # says what is wrong with names
     assert teacher is not None
     known = [[n for n in said.features if n in said.grids] for said in (student, teacher)]
     count = min(map(len, known))

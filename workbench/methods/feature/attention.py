@@ -9,7 +9,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from workbench.base import Batch, Method, Outputs, knob
-from workbench.functional import attention_gap, cross_entropy
+from workbench.functional import attention_gap, attention_map, cross_entropy
 from workbench.methods._knobs import weighs
 from workbench.methods._layers import Pairs, layers, maps, resized
 
@@ -50,3 +50,7 @@ class Attention(Method):
             "attention": self.weight * sum(gaps[1:], gaps[0]),
             "labels": cross_entropy(student.logits, batch.y),
         }
+
+    def view(self, features: Tensor) -> Tensor:
+        """The attention map."""
+        return attention_map(features, self.power)

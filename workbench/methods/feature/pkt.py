@@ -9,7 +9,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from workbench.base import BadInput, Batch, Method, Outputs, knob
-from workbench.functional import cross_entropy, embedding, neighbour_gap
+from workbench.functional import cross_entropy, embedding, neighbour_gap, neighbours
 from workbench.methods._knobs import weighs
 from workbench.methods._layers import Pairs, layers, paired
 
@@ -34,6 +34,7 @@ class PKT(Method):
     title: ClassVar[str] = "Probabilistic knowledge transfer"
     paper: ClassVar[str] = "Passalis & Tefas, 2018, arXiv:1803.10837"
     needs: ClassVar[frozenset[str]] = frozenset({"teacher", "features", "whole batch"})
+    shows: ClassVar[str] = "neighbours"
 
     weight: float = weighs(30000.0, "w", "of the neighbours", 60000)
     layers: Pairs = layers()
@@ -52,3 +53,7 @@ class PKT(Method):
             "neighbours": self.weight * sum(gaps[1:], gaps[0]),
             "labels": cross_entropy(student.logits, batch.y),
         }
+
+    def view(self, features: Tensor) -> Tensor:
+        """How probable each sample makes every other as its neighbour."""
+        return neighbours(embedding(features), self.convention == "code")

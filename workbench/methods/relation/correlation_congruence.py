@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from workbench.base import Batch, Method, Outputs, knob
-from workbench.functional import cross_entropy, embedding, kernel_gap
+from workbench.functional import cross_entropy, embedding, kernel, kernel_gap
 from workbench.methods._knobs import weighs
 from workbench.methods._layers import Pairs, layers, paired
 
@@ -32,6 +33,7 @@ class CorrelationCongruence(Method):
     title: ClassVar[str] = "Correlation congruence"
     paper: ClassVar[str] = "Peng et al., 2019, arXiv:1904.01802"
     needs: ClassVar[frozenset[str]] = frozenset({"teacher", "features", "whole batch"})
+    shows: ClassVar[str] = "correlations"
 
     weight: float = weighs(100.0, "w", "of the correlations", 1000)
     gamma: float = knob(
@@ -49,3 +51,7 @@ class CorrelationCongruence(Method):
             "correlations": self.weight * sum(gaps[1:], gaps[0]),
             "labels": cross_entropy(student.logits, batch.y),
         }
+
+    def view(self, features: Tensor) -> Tensor:
+        """The kernel between samples."""
+        return kernel(embedding(features), torch.tensor(self.gamma).to(features))

@@ -9,7 +9,13 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from workbench.base import BadInput, Batch, Method, Outputs, knob
-from workbench.functional import angles, cross_entropy, distances, embedding
+from workbench.functional import (
+    angles,
+    cross_entropy,
+    distances,
+    embedding,
+    relative_distances,
+)
 from workbench.methods._knobs import weighs
 from workbench.methods._layers import Pairs, layers, paired
 
@@ -35,6 +41,7 @@ class RKD(Method):
     title: ClassVar[str] = "Relational KD"
     paper: ClassVar[str] = "Park et al., 2019, arXiv:1904.05068"
     needs: ClassVar[frozenset[str]] = frozenset({"teacher", "features", "whole batch"})
+    shows: ClassVar[str] = "distances"
 
     distance: float = weighs(25.0, "", "of the distances", 100)
     angle: float = weighs(50.0, "", "of the angles", 200)
@@ -60,3 +67,7 @@ class RKD(Method):
             "angles": self.angle * size[1] * each[1],
             "labels": cross_entropy(student.logits, batch.y),
         }
+
+    def view(self, features: Tensor) -> Tensor:
+        """The distances between samples over their mean."""
+        return relative_distances(embedding(features))

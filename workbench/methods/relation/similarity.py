@@ -9,7 +9,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from workbench.base import Batch, Method, Outputs
-from workbench.functional import cross_entropy, gram_gap
+from workbench.functional import cross_entropy, gram_gap, similarities
 from workbench.methods._knobs import weighs
 from workbench.methods._layers import Pairs, layers, paired
 
@@ -32,6 +32,7 @@ class Similarity(Method):
     title: ClassVar[str] = "Similarity-preserving KD"
     paper: ClassVar[str] = "Tung & Mori, 2019, arXiv:1907.09682"
     needs: ClassVar[frozenset[str]] = frozenset({"teacher", "features", "whole batch"})
+    shows: ClassVar[str] = "similarities"
 
     weight: float = weighs(3000.0, "w", "of the similarities", 10000)
     layers: Pairs = layers()
@@ -46,3 +47,7 @@ class Similarity(Method):
             "similarities": self.weight * sum(gaps[1:], gaps[0]),
             "labels": cross_entropy(student.logits, batch.y),
         }
+
+    def view(self, features: Tensor) -> Tensor:
+        """The dot products of samples, each row of length 1."""
+        return similarities(features.flatten(-2))
