@@ -157,6 +157,30 @@ def test_a_stopped_run_keeps_what_happened_and_resumes_to_the_same(kind, stops):
     assert list(Run(recipes)) == whole
 
 
+def test_views_resume_to_the_same_bytes_and_an_older_run_has_holes():
+    recipes = [Recipe("mlp-16", digits(), METHODS["pkt"](), (small(),), seed=s, steps=12, events=4)
+               for s in range(2)]  # fmt: skip
+    whole = Run(recipes).drain()
+    reference = (whole.folder / "views.f16").read_bytes()
+    again = Run(recipes, fresh=True)
+    for event in again:
+        if event.step == 6:
+            break
+    with open(again.folder / "views.f16", "ab") as file:
+        file.write(b"beyond the checkpoint")
+    assert Run.at(again.folder).drain().folder == again.folder
+    assert (again.folder / "views.f16").read_bytes() == reference
+    old = Run(recipes, fresh=True)
+    for event in old:
+        if event.step == 6:
+            break
+    (old.folder / "views.f16").unlink()
+    Run.at(old.folder).drain()
+    found = (old.folder / "views.f16").read_bytes()
+    assert len(found) == len(reference) and found[-1800:] == reference[-1800:]
+    assert found[:1800] == b"\x00\x7e" * 900  # half precision's "not a number"
+
+
 @pytest.mark.parametrize("method", [Hint, Stages, Memory], ids=lambda m: m.__name__)
 def test_adapters_and_memories_resume(monkeypatch, method):
     by = (small(seed=9),) if "teacher" in method.needs else ()

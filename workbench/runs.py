@@ -4,6 +4,7 @@
         recipes.json           what decides the run
         events.jsonl           what happened; timings.jsonl beside it, one line an event
         opinions.f16           what the first student of each arm says about the gallery, by event
+        views.f16              what its method compares inside it, where it compares layers
         state.json             queued, running, stopped, done or failed; the step; checksums
         checkpoint.safetensors of a run that is not done
         weights.safetensors    of one that is: written last, atomically
@@ -37,7 +38,7 @@ from typing import IO, Any
 import torch
 from torch import Tensor, nn
 
-from workbench import engine
+from workbench import engine, inside
 from workbench.base import BadInput, Outputs, Trouble
 from workbench.engine import State, Teacher, begin, listen, train
 from workbench.events import Event
@@ -47,6 +48,8 @@ from workbench.recipe import Recipe, arms, digest
 SHIPPED = Path(__file__).parent / "assets" / "runs"
 #: How many test samples (the first, stratified) a run records its opinions about at each event.
 GALLERY = 60
+#: A number in half precision that nobody recorded.
+UNSEEN = b"\x00\x7e"
 #: Seconds: between heartbeats, until a lease is stale, between checkpoints.
 BEAT, STALE, SAVE = 0.5, 5.0, 1.0
 
@@ -524,6 +527,8 @@ class Recorder:
         self.events: IO[str] | None = None
         self.timings: IO[str] | None = None
         self.opinions: IO[bytes] | None = None
+        self.views: IO[bytes] | None = None
+        self.arms: Mapping[Recipe, Sequence[int]] = {}
         self.spent, self.since = Status.read(folder).cpu_seconds, time.process_time()
         self.saved = time.monotonic()
         self.facts: dict[str, Any] = {
@@ -568,32 +573,42 @@ class Recorder:
                 raise Damaged(f"{checkpoint}: {error}") from None
         write(self.folder / "events.jsonl", "".join(e.to_json() + "\n" for e in kept))
         self.told = kept[-1].step if kept else 0
+        self.arms = arms(state.recipes)
         # append mode: the opinions of events that were dropped are cut off
         size = self._opinion_size(state) * len(kept)
-        past = self.folder / "opinions.f16"
+        past, seen = self.folder / "opinions.f16", self.folder / "views.f16"
         write(past, past.read_bytes()[:size] if past.exists() else b"")
+        view = len(self._inside(state))
+        if view:
+            known = seen.read_bytes()[: view * len(kept)] if seen.exists() else b""
+            missing = view * len(kept) - len(known)  # of a run that began before there was this
+            write(seen, known + UNSEEN * (missing // len(UNSEEN)))
         try:
             self.events = open(self.folder / "events.jsonl", "a", encoding="utf-8")
             self.timings = open(self.folder / "timings.jsonl", "a", encoding="utf-8")
             self.opinions = open(past, "ab")
+            self.views = open(seen, "ab") if view else None
         except OSError as error:
             raise _refused(error) from None
         return kept
 
     def _opinion_size(self, state: State) -> int:
         classes = state.recipes[0].data.classes
-        return len(arms(state.recipes)) * GALLERY * classes * 2
+        return len(self.arms) * GALLERY * classes * 2
 
     def record(self, event: Event, state: State) -> None:
         """One event, at once on disk."""
         assert self.events and self.timings and self.opinions
         try:
-            for places in arms(state.recipes).values():
+            for places in self.arms.values():
                 logits = state.logits(places[0], "test")
                 if logits is not None:
                     rows = logits[:GALLERY].to("cpu", torch.float16).contiguous()
                     self.opinions.write(rows.numpy().tobytes())
             self.opinions.flush()
+            if self.views:
+                self.views.write(self._inside(state))
+                self.views.flush()
             self.timings.write(json.dumps([event.step, round(self._cpu(), 4)]) + "\n")
             self.timings.flush()
             self.events.write(event.to_json() + "\n")
@@ -604,6 +619,16 @@ class Recorder:
         self.note("running", state.step)
         if time.monotonic() - self.saved > SAVE:
             self.save(state)
+
+    def _inside(self, state: State) -> bytes:
+        """What methods that compare layers see inside the first student of each arm."""
+        found = []
+        for recipe, places in self.arms.items():
+            if inside.compares(recipe.method) and recipe.student in MODELS:
+                test, network = recipe.data.parts()["test"], state.network(places[0])
+                x = test.x[:GALLERY].to(next(network.parameters()))
+                found += inside.views(recipe, network, x, test.y[:GALLERY])
+        return b"".join(one.to("cpu", torch.float16).numpy().tobytes() for one in found)
 
     def save(self, state: State) -> None:
         """A checkpoint: from here the run resumes to the same numbers."""
@@ -643,7 +668,7 @@ class Recorder:
 
     def close(self) -> None:
         """Close the files."""
-        for file in (self.events, self.timings, self.opinions):
+        for file in (self.events, self.timings, self.opinions, self.views):
             if file is not None:
                 try:
                     file.close()

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from workbench import runs
+from workbench import inside, runs
 from workbench.data import DATA
 from workbench.engine import listen
 from workbench.events import Event
-from workbench.recipe import Recipe, digest, teacher
+from workbench.recipe import Recipe, arms, digest, teacher
 from workbench.runs import GALLERY, Damaged, Lease, Run, Status
 
 #: Takes kept in memory; a hundred visitors look at a few dozen.
@@ -82,6 +82,21 @@ class Take:
         except OSError:
             return []
         return [float(v) for v in found] if len(found) == classes else []
+
+    def views(self, event: int) -> list[list[list[float]]]:
+        """What the method compared inside the first student at an event, by pair; or nothing."""
+        shapes, whole = _layout(tuple(self.recipes))
+        try:
+            with open(self.folder / "views.f16", "rb") as file:
+                file.seek(event * whole)
+                found = np.frombuffer(file.read(whole), np.float16).astype(float)
+        except OSError:
+            return []
+        if not whole or len(found) * 2 != whole or not np.isfinite(found).all():
+            return []
+        ends = np.cumsum([rows * columns for rows, columns in shapes])
+        parts = np.split(found, ends)[: len(shapes)]
+        return [p.reshape(shape).tolist() for p, shape in zip(parts, shapes, strict=True)]
 
     def reports(self) -> list[dict[str, Any]] | None:
         """The evaluation of every student of a finished run; None before."""
@@ -149,6 +164,30 @@ def _heard(folder: Path) -> Teacher:
     logits = listen(run.student(), test.x).logits
     right = (logits.argmax(-1) == test.y).to(torch.float64).mean()
     return Teacher(float(right), tuple(tuple(row) for row in logits[:GALLERY].tolist()))
+
+
+@functools.lru_cache(maxsize=64)
+def _layout(recipes: tuple[Recipe, ...]) -> tuple[list[tuple[int, int]], int]:
+    """The shapes of the first arm's views, and how many bytes all arms take an event."""
+    each = [
+        inside.sizes(recipe, recipe.data.parts()["test"].y[:GALLERY]) for recipe in arms(recipes)
+    ]
+    return each[0], 2 * sum(rows * columns for shapes in each for rows, columns in shapes)
+
+
+@functools.lru_cache(maxsize=64)
+def taught(recipe: Recipe) -> list[list[list[float]]]:
+    """The views of a finished teacher, as the method of its student's recipe compares them."""
+    folder = finished(recipe.teachers[0]) if recipe.teachers else None
+    if folder is None:
+        raise Untaught
+    test, run = recipe.data.parts()["test"], Run.at(folder)
+    found = inside.views(recipe, run.student(), test.x[:GALLERY], test.y[:GALLERY], 1)
+    return [one.tolist() for one in found]
+
+
+class Untaught(Exception):
+    """Nobody has trained the teacher yet; not remembered, because somebody will."""
 
 
 @functools.cache
