@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from workbench.adamw import StackedAdamW
 from workbench.base import BadInput, Batch, Copies, Method, Outputs, Terms, stack
+from workbench.data import Data, as_numbers
 from workbench.events import Event, Row, finite
 from workbench.functional import mixture, soft_log_probs
 from workbench.models import MODELS
@@ -25,6 +26,8 @@ from workbench.recipe import Recipe
 
 #: Parameters times batch size below which a second thread, or an accelerator, only costs time.
 ONE_THREAD, ACCELERATOR = 3e7, 5e8
+#: On the way a run looks at the first so many of validation and test, at its end at all of them.
+LOOK = 2000
 
 
 @dataclass(frozen=True)
@@ -36,12 +39,23 @@ class Teacher:
 
 
 @torch.no_grad()
-def listen(network: nn.Module, x: Tensor, features: bool = False, rows: int = 1024) -> Outputs:
-    """What a network in eval mode says about x (B, …), without gradient, in parts of `rows`."""
+def listen(
+    network: nn.Module,
+    x: Tensor,
+    features: bool = False,
+    rows: int = 1024,
+    dtype: torch.dtype = torch.float32,
+) -> Outputs:
+    """What a network in eval mode says about x (B, …), without gradient, in parts of `rows`.
+
+    Pixels that are kept as uint8 become numbers of `dtype` part by part.
+    """
     training = network.training
     network.eval()
+    pixels = x.dtype == torch.uint8
     try:
-        parts = [network(part, features) for part in x.split(rows)]
+        parts = [network(as_numbers(part, dtype) if pixels else part, features)
+                 for part in x.split(rows)]  # fmt: skip
     finally:
         network.train(training)
     axis = -2
@@ -116,25 +130,36 @@ class Transfer:
     Students with the same transfer set share the batch (B, …); otherwise each has its own row
     of (n, B, …). The order depends on split and epoch only: seeds change the students alone.
     Batches are drawn for a stretch of steps at once, so that what follows from them alone (a
-    softened teacher, shares of labels) is worked out once a stretch.
+    softened teacher, shares of labels) is worked out once a stretch. Where the data is augmented,
+    every step changes its samples anew, by a draw of its own: all students see the same change.
     """
 
     #: At most so many steps, and numbers in their x, are drawn at once.
     STEPS, ROOM = 64, 4_000_000
 
     def __init__(
-        self, x: Tensor, views: Sequence[Tensor], split: int, batch_size: int, steps: int
+        self,
+        x: Tensor,
+        views: Sequence[Tensor],
+        split: int,
+        batch_size: int,
+        steps: int,
+        data: Data | None = None,
+        dtype: torch.dtype = torch.float32,
     ) -> None:
         self.x, self.views, self.split, self.last = x, views, split, steps
+        self.augment = data.augmented if data and data.augment != "none" else None
+        self.dtype = x.dtype if x.is_floating_point() else dtype
         smallest = min(len(view) for view in views)
         self.size = min(batch_size or smallest, smallest)
         if any(len(v) != smallest for v in views) and self.size == smallest:
             raise BadInput("one stack: whole transfer sets of different sizes do not stack")
         self.whole = all(len(view) == self.size for view in views)
+        self.still = self.whole and self.augment is None  # every step is the same
         self.epochs = [-1] * len(views)
         self.orders = list(views)
         each = len(views) * self.size * x[0].numel()
-        self.steps = 1 if self.whole else max(1, min(self.STEPS, self.ROOM // each))
+        self.steps = 1 if self.still else max(1, min(self.STEPS, self.ROOM // each))
         self.first = -1
         self.drawn = torch.empty(0)  # the rows of a stretch: (steps, B) or (steps, n, B)
         self.batches: list[Batch] = []
@@ -142,10 +167,10 @@ class Transfer:
 
     def batch(self, step: int) -> Batch:
         """The batch of a step; labels are filled in by the stack's parts."""
-        first = 0 if self.whole else step - step % self.steps
+        first = 0 if self.still else step - step % self.steps
         if first != self.first:
             self._draw(first)
-        self.at = 0 if self.whole else step - first
+        self.at = 0 if self.still else step - first
         return self.batches[self.at]
 
     def _draw(self, first: int) -> None:
@@ -155,9 +180,12 @@ class Transfer:
         self.drawn, self.first = torch.stack([rows for rows, _ in drawn]), first
         # index_select is several times faster than advanced indexing, on a flat index only
         x = self.x.index_select(0, self.drawn.flatten()).unflatten(0, self.drawn.shape)
+        shown: Sequence[Tensor] = x.unbind()
+        if self.augment is not None:
+            shown = [self.augment(one, first + i) for i, one in enumerate(shown)]
         self.batches = [
-            Batch(shown, rows, rows, epoch=epoch)
-            for shown, (rows, epoch) in zip(x.unbind(), drawn, strict=True)
+            Batch(as_numbers(one, self.dtype), rows, rows, epoch=epoch)
+            for one, (rows, epoch) in zip(shown, drawn, strict=True)
         ]
 
     def _rows(self, step: int) -> tuple[Tensor, int]:
@@ -207,6 +235,8 @@ class Part:
         x, rows = (t[self.where] if own else t for t in (batch.x, batch.index))
         if self.live is not None:
             said = self.ask(x, stacked)
+            if type(self.method).transfer is not Method.transfer:
+                y = self.method.transfer(said, y)
         return Batch(x, y, rows, batch.mask, batch.epoch, progress, stage, targets), said
 
     def _look_up(self, drawn: Tensor, stacked: bool, like: Tensor) -> None:
@@ -237,10 +267,12 @@ class Part:
     def ask(self, x: Tensor, stacked: bool) -> Outputs:
         """What the live teacher says about x (B, …), or about each student's own (n, B, …)."""
         assert self.live is not None
-        own = stacked and x.ndim > 1 + len(getattr(self.live, "shape", x.shape[1:]))
+        own = stacked and x.ndim > 1 + len(getattr(self.live, "shape", None) or x.shape[1:])
         said = listen(self.live, x.flatten(0, 1) if own else x, self.features, rows=10**9)
         if own:
-            return said.each(lambda value: value.unflatten(0, x.shape[:2]))
+            return said.rows(
+                torch.arange(x.shape[0] * x.shape[1], device=x.device).view(x.shape[:2])
+            )
         return said.each(lambda value: value.unsqueeze(0)) if stacked else said
 
 
@@ -335,14 +367,15 @@ class Stack:
             if part.adapter is not None:
                 part.method.update(part.adapter, self.network, outputs, batch)
 
-    def look(self) -> dict[str, Row]:
-        """The accuracy by part of the data; the logits stay in `seen`."""
+    def look(self, most: int | None = None) -> dict[str, Row]:
+        """The accuracy on the first `most` of each part of the data; the logits stay in `seen`."""
         found: dict[str, Row] = {}
+        dtype = next(self.network.parameters()).dtype
         for name, (x, y) in self.looks.items():
-            logits = listen(self.network, x).logits
+            logits = listen(self.network, x[:most], dtype=dtype).logits
             self.seen[name] = logits
             # over a transposed view: the class axis is not the last in memory
-            right = logits.transpose(-1, -2).argmax(-2) == y
+            right = logits.transpose(-1, -2).argmax(-2) == y[:most]
             rates = right.to(torch.float64).mean(-1).reshape(-1)
             good = torch.isfinite(logits).all(-1).all(-1).reshape(-1)
             if self.alive is not None:
@@ -495,7 +528,7 @@ def _observe(state: State) -> Event:
                     ):
                         row[place] = number
                 stage = stage or stage_at(part.method, (state.step - 1) / state.steps)[0]
-            for name, rates in one.look().items():
+            for name, rates in one.look(LOOK if state.step < state.steps else None).items():
                 row = accuracy.setdefault(name, [None] * n)
                 for place, rate in zip(one.members, rates, strict=True):
                     row[place] = rate
@@ -596,8 +629,8 @@ def _shape(recipe: Recipe, i: int) -> Any:
     alone = i if not recipe.method.stackable else -1
     varied = len(type(recipe.method).stages) > 1 and recipe.method
     whole = batch == rows
-    return (recipe.student, recipe.data.key(), recipe.data.split, batch, recipe.schedule, alone,
-            varied, whole)  # fmt: skip
+    return (recipe.student, recipe.data.rows, recipe.data.split, recipe.data.augment, batch,
+            recipe.schedule, alone, varied, whole)  # fmt: skip
 
 
 def _order(recipe: Recipe) -> tuple[str, str, str]:
@@ -632,10 +665,10 @@ def _stack(
     where = pick_device(device, _size(made) * batch)
     network = made.to(where, dtype).train()
     parts = first.data.parts()
-    x = parts["train"].x.to(where, dtype)
+    x = _kept(first.data.seen(), where, dtype)
     same = all(torch.equal(index, shown[0][0]) for index, _ in shown)
     views = [index.to(where) for index, _ in (shown[:1] if same else shown)]
-    feed = Transfer(x, views, first.data.split, first.batch_size, first.steps)
+    feed = Transfer(x, views, first.data.split, first.batch_size, first.steps, first.data, dtype)
     labels = torch.full((n, len(x)), -1)
     for i, (index, y) in enumerate(shown):
         labels[i, index] = y
@@ -643,9 +676,11 @@ def _stack(
     decays = [recipe.weight_decay for recipe in recipes]
     optimiser = _optimiser(network, stacked, rates, decays)
     looks = {
-        k: (parts[k].x.to(where, dtype), parts[k].y.to(where)) for k in ("validation", "test")
+        k: (_kept(parts[k].kept, where, dtype), parts[k].y.to(where))
+        for k in ("validation", "test")
     }
-    one = Stack(members, network, [], feed, optimiser, looks, first.schedule == "cosine", stacked)
+    cosine = first.schedule == "cosine"
+    one = Stack(members, network, [], feed, optimiser, looks, cosine, stacked)
     one.parts = [
         _part(one, slice(a, b), recipes[a:b], labels[a:b].to(where), teachers, where, dtype)
         for a, b in _runs([_order(recipe) for recipe in recipes])
@@ -661,6 +696,11 @@ def _optimiser(
     if stacked:
         return StackedAdamW(learnt, len(rates), rates, decays)
     return TorchAdamW([{"params": learnt, "lr": rates[0], "weight_decay": decays[0]}])
+
+
+def _kept(x: Tensor, where: torch.device, dtype: torch.dtype) -> Tensor:
+    """Samples as a training keeps them: pixels in uint8 stay so, a quarter of the memory."""
+    return x.to(where) if x.dtype == torch.uint8 else x.to(where, dtype)
 
 
 def _load(network: nn.Module, start: nn.Module, i: int | None) -> None:
@@ -691,12 +731,15 @@ def _part(
     y = labels[0] if bool((labels == labels[0]).all()) else labels
     part = Part(where, method, y, features="features" in method.needs)
     if first.teachers:
-        found = [teachers[t, first.data.key(), first.data.split] for t in first.teachers]
+        found = [teachers[t, first.data.rows, first.data.split] for t in first.teachers]
         said = joined([teacher.said for teacher in found])
-        part.said = said.each(lambda v: v.to(device, dtype) if v.is_floating_point() else v)
-        if "live teacher" in method.needs:
-            part.live = found[0].network.to(device, dtype)
-        part.y = method.transfer(part.said, y)
+        unsaid = part.features and not said.features  # too many numbers to be kept
+        if "live teacher" in method.needs or first.data.augment != "none" or unsaid:
+            networks = [teacher.network.to(device, dtype) for teacher in found]
+            part.live = networks[0] if len(networks) == 1 else Ensemble(networks)
+        else:
+            part.said = said.each(lambda v: v.to(device, dtype) if v.is_floating_point() else v)
+            part.y = method.transfer(part.said, y)
     _adapt(one, part, recipes, device, dtype)
     return part
 
@@ -734,6 +777,19 @@ def _adapter_optimiser(adapter: nn.Module, recipes: Sequence[Recipe]) -> TorchAd
             {"params": mine, "lr": recipe.learning_rate, "weight_decay": recipe.weight_decay}
         )
     return TorchAdamW(groups) if any(group["params"] for group in groups) else None
+
+
+class Ensemble(nn.Module):
+    """Several teachers as one: the mean of their probabilities."""
+
+    def __init__(self, members: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+        self.shape = getattr(members[0], "shape", None)
+
+    def forward(self, x: Tensor, features: bool = False) -> Outputs:
+        """x (B, …) to the ensemble's logits (B, K), its members (M, B, K) in `extra`."""
+        return joined([member(x) for member in self.members])
 
 
 def joined(said: Sequence[Outputs]) -> Outputs:

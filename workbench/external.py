@@ -12,12 +12,12 @@ from torch import Tensor, nn
 from workbench.base import BadInput, Batch, Copies, Method, Outputs, Trouble, unknown
 from workbench.engine import (
     ONE_THREAD,
+    Ensemble,
     Part,
     Stack,
     State,
     TorchAdamW,
     emits,
-    joined,
     listen,
     pick_device,
     train,
@@ -370,18 +370,6 @@ class Read(nn.Module):
             hook.remove()
 
 
-class Ensemble(nn.Module):
-    """Several teachers as one: the mean of their probabilities."""
-
-    def __init__(self, members: Sequence[Read]) -> None:
-        super().__init__()
-        self.members = nn.ModuleList(members)
-
-    def forward(self, x: Tensor, features: bool = False) -> Outputs:
-        """x (B, …) to the ensemble's logits (B, K), its members (M, B, K) in `extra`."""
-        return joined([member(x) for member in self.members])
-
-
 def _logits(said: Any) -> Tensor:
     logits = said if isinstance(said, Tensor) else getattr(said, "logits", None)
     if not isinstance(logits, Tensor):
@@ -471,7 +459,7 @@ class Examined(Stack):
     validation: Iterable[Any] | None = None
     device: torch.device | None = None
 
-    def look(self) -> dict[str, Row]:
+    def look(self, most: int | None = None) -> dict[str, Row]:
         """The accuracy on the validation loader, if there is one."""
         if self.validation is None:
             return {}

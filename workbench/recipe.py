@@ -71,8 +71,14 @@ class Recipe(Knobbed):
         needs, who = self.method.needs, f"{type(self.method).__name__}"
         if "teacher" in needs and not self.teachers:
             raise BadInput(f"{who}: expected at least one teacher, got none")
-        if "labels" in needs and self.student != EXTERNAL and not self.data.labelled:
-            raise BadInput(f"{who}: learns from labels alone, but the transfer set has none")
+        if "labels" in needs and self.student != EXTERNAL:
+            if self.data.shown != "images":
+                raise BadInput(
+                    f"{who}: learns from labels, and noise (shown={self.data.shown}) has none; "
+                    "take a method that hears the teacher alone, such as kd"
+                )
+            if not self.data.labelled:
+                raise BadInput(f"{who}: learns from labels alone, but the transfer set has none")
         who_sees = (self.student, *(one.student for one in self.teachers))
         for name in who_sees if "maps" in needs else ():
             if name != EXTERNAL and not MODELS[name].family.MAPS:
@@ -153,7 +159,7 @@ def arms(recipes: Sequence[Recipe]) -> dict[Recipe, list[int]]:
 
 def teacher(data: Data, student: str = "mlp-256-256") -> Recipe:
     """The teacher of a split: trained on labels of all its training images, by minibatches."""
-    whole = type(data)(split=data.split)
+    whole = data.whole()
     if MODELS[student].family.__name__ == "MLP":
         return Recipe(student, whole, steps=600, batch_size=64, learning_rate=2e-3, events=20)
     return Recipe(

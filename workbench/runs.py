@@ -52,6 +52,8 @@ GALLERY = 60
 UNSEEN = b"\x00\x7e"
 #: Seconds: between heartbeats, until a lease is stale, between checkpoints.
 BEAT, STALE, SAVE = 0.5, 5.0, 1.0
+#: So many numbers of a teacher's features are kept; with more, it is asked at every step.
+FEATURES = 50_000_000
 
 
 def home() -> Path:
@@ -443,7 +445,7 @@ class Run:
 
     def logits(self, part: str = "test") -> Tensor:
         """What every student says about a part of its data: (n, samples, K)."""
-        x = [recipe.data.parts()[part].x for recipe in self.recipes]
+        x = [recipe.data.parts()[part].kept for recipe in self.recipes]
         return torch.stack([listen(self.student(i), x[i]).logits for i in range(len(x))])
 
     def opinions(self) -> Tensor:
@@ -603,8 +605,10 @@ class Recorder:
             for places in self.arms.values():
                 logits = state.logits(places[0], "test")
                 if logits is not None:
-                    rows = logits[:GALLERY].to("cpu", torch.float16).contiguous()
-                    self.opinions.write(rows.numpy().tobytes())
+                    rows = logits[:GALLERY].to("cpu", torch.float16)
+                    short = GALLERY - len(rows)  # a small test part: its lines stay as long
+                    rows = torch.nn.functional.pad(rows, (0, 0, 0, short), value=math.nan)
+                    self.opinions.write(rows.contiguous().numpy().tobytes())
             self.opinions.flush()
             if self.views:
                 self.views.write(self._inside(state))
@@ -925,7 +929,7 @@ def prepare(
     starts: dict[Recipe, nn.Module] = {}
     for recipe in recipes:
         for teacher in recipe.teachers:
-            key = (teacher, recipe.data.key(), recipe.data.split)
+            key = (teacher, recipe.data.rows, recipe.data.split)
             if key not in teachers:
                 features = any("features" in r.method.needs for r in recipes)
                 teachers[key] = _teacher(teacher, recipe, device, halted, features)
@@ -947,10 +951,12 @@ def _teacher(
 ) -> Teacher:
     run = _trained(recipe, device, halted)
     network = run.student()
-    x = student.data.parts()["train"].x
+    x = student.data.seen()
     if features:
-        return Teacher(network, listen(network, x, features=True))
-    cached = run.folder / f"said-{student.data.key()}-{student.data.split}.safetensors"
+        one = listen(network, x[:1], features=True).features
+        if len(x) * sum(value.numel() for value in one.values()) <= FEATURES:
+            return Teacher(network, listen(network, x, features=True))
+    cached = run.folder / f"said-{student.data.rows}-{student.data.split}.safetensors"
     try:
         logits = load_tensors(cached)["logits"]
         if logits.shape[0] == len(x):

@@ -317,6 +317,8 @@ def run_name(recipe: Recipe, rates: Mapping[str, float]) -> str:
         parts.append(f"{data.labelled} labelled")
     if data.label_noise:
         parts.append(f"{percent(data.label_noise, 0)} wrong labels")
+    parts += [data.augment] * (data.augment != "none")
+    parts += [f"noise ({data.shown})"] * (data.shown != "images")
     if recipe.learning_rate not in (1e-2, rates.get(recipe.method.key())):
         parts.append(rate(recipe))
     parts += [

@@ -24,8 +24,9 @@ class Digits(Data):
 
     title: ClassVar[str] = "Handwritten digits"
     source: ClassVar[str] = "Alpaydin & Kaynak, 1998, UCI; shipped in scikit-learn"
-    shape: ClassVar[tuple[int, int, int]] = (1, 8, 8)
+    shape: ClassVar[tuple[int, ...]] = (1, 8, 8)
     classes: ClassVar[int] = 10
+    EMBEDDED: ClassVar[bool] = True
 
     def parts(self) -> dict[str, Samples]:
         """Train (1000), validation (297) and test (500)."""
@@ -35,7 +36,7 @@ class Digits(Data):
 @functools.lru_cache(maxsize=32)
 def _parts(split: int) -> dict[str, Samples]:
     x, y = _read()
-    order = torch.from_numpy(stratified(split, tuple(y.tolist())))
+    order = torch.from_numpy(stratified(split, y.numpy()))
     cuts = {"train": (0, 1000), "validation": (1000, 1297), "test": (1297, 1797)}
     return {name: Samples(x[order[a:b]], y[order[a:b]]) for name, (a, b) in cuts.items()}
 
