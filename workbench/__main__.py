@@ -1035,7 +1035,7 @@ def _league(args: argparse.Namespace) -> int:
 
     kind = DATA[args.data]
     images = 50 if args.images is None else _value("table", kind.knobs()["images"], args)
-    maps = all(MODELS[name].family.MAPS for name in (args.student, args.teacher))
+    maps = all(MODELS[name].maps for name in (args.student, args.teacher))
     names = ["scratch", *(n for n, method in METHODS.items()
                           if n != "scratch" and (maps or "maps" not in method.needs))]  # fmt: skip
     counts: dict[str, Any] = _numbers("table", args, "splits", "seeds", "workers")

@@ -62,6 +62,8 @@ class Recipe(Knobbed):
                 raise BadInput(f"Recipe({name}={shown}): expected a {kind.__name__}")
         if self.student not in MODELS and self.student != EXTERNAL:
             raise unknown("Recipe(student=…): model", self.student, list(MODELS))
+        if self.student != EXTERNAL:
+            MODELS[self.student].check(self.data.shape)
         given: Any = self.teachers
         if not isinstance(given, (tuple, list)) or not all(isinstance(t, Recipe) for t in given):
             raise BadInput(f"Recipe(teachers={repr(given)[:60]}): expected recipes in a tuple")
@@ -81,7 +83,7 @@ class Recipe(Knobbed):
                 raise BadInput(f"{who}: learns from labels alone, but the transfer set has none")
         who_sees = (self.student, *(one.student for one in self.teachers))
         for name in who_sees if "maps" in needs else ():
-            if name != EXTERNAL and not MODELS[name].family.MAPS:
+            if name != EXTERNAL and not MODELS[name].maps:
                 raise BadInput(
                     f"{who}: compares maps (H, W), and {name} has none; take CNNs, such as cnn-8 "
                     "from cnn-32"
@@ -159,15 +161,4 @@ def arms(recipes: Sequence[Recipe]) -> dict[Recipe, list[int]]:
 
 def teacher(data: Data, student: str = "mlp-256-256") -> Recipe:
     """The teacher of a split: trained on labels of all its training images, by minibatches."""
-    whole = data.whole()
-    if MODELS[student].family.__name__ == "MLP":
-        return Recipe(student, whole, steps=600, batch_size=64, learning_rate=2e-3, events=20)
-    return Recipe(
-        student,
-        whole,
-        steps=500,
-        batch_size=64,
-        learning_rate=1e-2,
-        schedule="cosine",
-        events=20,
-    )
+    return Recipe(student, data.whole(), **MODELS[student].teaching)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from workbench.base import Registry, only_class
+from workbench.base import BadInput, Registry, only_class
 from workbench.models._network import Network
 
 
@@ -26,10 +26,26 @@ class Size:
         self, shape: Sequence[int], classes: int, seeds: int | Sequence[int] = 0
     ) -> Network:
         """A network for samples of `shape` (C, H, W); a list of seeds builds a stack (n,)."""
+        self.check(shape)
         lead = () if isinstance(seeds, int) else (len(seeds),)
         made = self.family(tuple(shape), classes, lead, **self.options)
         made.initialise([seeds] if isinstance(seeds, int) else list(seeds))
         return made
+
+    def check(self, shape: Sequence[int]) -> None:
+        """`BadInput` with the remedy unless it can take samples of `shape`."""
+        if why := self.family.misfit(tuple(shape), self.options):
+            raise BadInput(f"{self.name}: {why}")
+
+    @property
+    def teaching(self) -> Mapping[str, Any]:
+        """The recipe of a teacher of this family, on a thousand small pictures."""
+        return self.family.TEACHING
+
+    @property
+    def maps(self) -> bool:
+        """Whether its features are maps over a grid."""
+        return self.family.MAPS
 
 
 def _sizes(module: ModuleType) -> dict[str, Size]:
@@ -57,6 +73,7 @@ def layers(name: str, shape: tuple[int, ...]) -> Mapping[str, Layer]:
     (On the meta device it would be two seconds, for what torch imports then.)
     """
     size = MODELS[name]
+    size.check(shape)
     network = size.family(shape, 2, (), **size.options).eval()
     said = network(torch.zeros(1, *shape), features=True)
     return {

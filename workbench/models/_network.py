@@ -3,13 +3,40 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Self
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar, Protocol, Self
 
 import torch
 from torch import Tensor, nn
 
 from workbench.base import Outputs
+
+
+class Drawn(Protocol):
+    """How a parameter begins: written in place into `one` student's, drawn from a generator."""
+
+    def __call__(
+        self, module: nn.Module, name: str, one: Tensor, generator: torch.Generator
+    ) -> None: ...
+
+
+def uniform(module: nn.Module, name: str, one: Tensor, generator: torch.Generator) -> None:
+    """Uniform in ±1/√fan_in, as torch's own layers begin."""
+    if isinstance(module, (Dense, Conv)):
+        bound = 1 / math.sqrt(module.fan_in)
+        one.copy_((2 * torch.rand(one.shape, generator=generator) - 1) * bound)
+
+
+def kaiming(module: nn.Module, name: str, one: Tensor, generator: torch.Generator) -> None:
+    """Convolutions normal with variance 2/fan_out (He 2015, arXiv:1502.01852), the rest uniform.
+
+    It keeps the size of what goes back through many layers with ReLU.
+    """
+    if isinstance(module, Conv):
+        fan_out = one.shape[0] * one[0, 0].numel()
+        one.copy_(torch.randn(one.shape, generator=generator) * math.sqrt(2 / fan_out))
+    else:
+        uniform(module, name, one, generator)
 
 
 class Network(nn.Module):
@@ -23,11 +50,22 @@ class Network(nn.Module):
     SIZES: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     #: whether its features are maps over a grid
     MAPS: ClassVar[bool] = False
+    #: how a teacher is trained on a thousand small pictures, where it differs from Recipe's own
+    TEACHING: ClassVar[Mapping[str, Any]] = {
+        "steps": 500, "batch_size": 64, "learning_rate": 1e-2, "schedule": "cosine", "events": 20,
+    }  # fmt: skip
+    #: how its weights begin
+    DRAWN: ClassVar[Drawn] = staticmethod(uniform)
 
     def __init__(self, shape: tuple[int, ...], classes: int, lead: tuple[int, ...]) -> None:
         super().__init__()
         self.shape, self.classes, self.lead = shape, classes, lead
         self.options: dict[str, Any] = {}
+
+    @classmethod
+    def misfit(cls, shape: tuple[int, ...], options: Mapping[str, Any]) -> str:
+        """Why a size cannot take samples of `shape`, and what to do; "" if it can."""
+        return ""
 
     def forward(self, x: Tensor, features: bool = False) -> Outputs:
         """x (B, *shape) shared, or (n, B, *shape), to outputs with logits (*lead, B, K).
@@ -42,16 +80,13 @@ class Network(nn.Module):
 
     @torch.no_grad()
     def initialise(self, seeds: Sequence[int]) -> None:
-        """Uniform in ±1/√fan_in, drawn for each student from a generator of its own seed."""
+        """Draw the weights as the family does, for each student from a generator of its seed."""
         for i, seed in enumerate(seeds):
             generator = torch.Generator().manual_seed(seed)
             for module in self.modules():
-                if isinstance(module, (Dense, Conv)):
-                    bound = 1 / math.sqrt(math.prod(module.weight.shape[len(self.lead) + 1 :]))
-                    for parameter in (module.weight, module.bias):
-                        one = parameter[i] if self.lead else parameter
-                        drawn = torch.rand(one.shape, generator=generator)
-                        one.copy_((2 * drawn - 1) * bound)
+                for name, parameter in module.named_parameters(recurse=False):
+                    one = parameter[i] if self.lead else parameter
+                    self.DRAWN(module, name, one, generator)
 
     def student(self, i: int) -> Self:
         """Student i of the stack as an ordinary network of its own, with copied weights."""
@@ -63,6 +98,46 @@ class Network(nn.Module):
         return single.to(next(self.parameters())).train(self.training)
 
 
+class ConvNetwork(Network):
+    """A network of convolutions: stages of maps, their mean over positions, one linear layer.
+
+    Inside, the channels of all students lie side by side: (B, n · C, H, W).
+    """
+
+    MAPS: ClassVar[bool] = True
+    head: Dense
+
+    @classmethod
+    def misfit(cls, shape: tuple[int, ...], options: Mapping[str, Any]) -> str:
+        """Samples that are no pictures, or smaller than 4 × 4, where halving leaves nothing."""
+        if len(shape) == 3 and min(shape[1:]) >= 4:
+            return ""
+        return f"expected pictures (C, H, W) of at least 4 × 4, got {shape}; take an MLP: mlp-16"
+
+    def stages(self, x: Tensor) -> Iterator[Tensor]:
+        """The maps (B, n · C, H, W) after each stage; the last ones are pooled."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor, features: bool = False) -> Outputs:
+        """Logits, and the stages when asked for."""
+        if x.ndim > 4:  # every student has its own batch: (n, B, C, …) to (B, n · C, …)
+            x = x.movedim(0, 1).flatten(1, 2)
+        seen: dict[str, Tensor] = {}
+        grids: dict[str, tuple[int, int]] = {}
+        maps = x
+        for i, maps in enumerate(self.stages(x), 1):
+            if features:
+                apart = maps.flatten(2).unflatten(1, (*self.lead, -1))
+                seen[f"stage{i}"] = apart.movedim(0, -3).transpose(-1, -2)
+                grids[f"stage{i}"] = (maps.shape[-2], maps.shape[-1])
+        pooled = maps.mean((-1, -2)).T.unflatten(0, (*self.lead, -1))
+        return Outputs(self.classify(pooled.transpose(-1, -2)), seen, grids)
+
+    def classify(self, embedding: Tensor) -> Tensor:
+        """The head's logits (*lead, B, K) for pooled maps (*lead, B, D)."""
+        return self.head.rows(embedding)
+
+
 class Dense(nn.Module):
     """A linear layer for a stack, on activations (…, D, B): features first, samples last.
 
@@ -72,6 +147,7 @@ class Dense(nn.Module):
 
     def __init__(self, lead: tuple[int, ...], inputs: int, outputs: int) -> None:
         super().__init__()
+        self.fan_in = inputs
         self.weight = nn.Parameter(torch.zeros(*lead, outputs, inputs))
         self.bias = nn.Parameter(torch.zeros(*lead, outputs))
 
@@ -91,20 +167,36 @@ class Dense(nn.Module):
 
 
 class Conv(nn.Module):
-    """A 3 × 3 convolution for a stack, as one grouped convolution over channels (n · C)."""
+    """A convolution for a stack, as one grouped convolution over channels (n · C).
 
-    def __init__(self, lead: tuple[int, ...], inputs: int, outputs: int, stride: int = 1) -> None:
+    3 × 3 with a bias, or as `kernel` (odd) and `bias` say; padded, so that stride 1 keeps H and W.
+    """
+
+    def __init__(
+        self,
+        lead: tuple[int, ...],
+        inputs: int,
+        outputs: int,
+        stride: int = 1,
+        kernel: int = 3,
+        bias: bool = True,
+    ) -> None:
         super().__init__()
-        self.stride, self.inputs = stride, inputs
-        self.weight = nn.Parameter(torch.zeros(*lead, outputs, inputs, 3, 3))
-        self.bias = nn.Parameter(torch.zeros(*lead, outputs))
+        self.stride, self.inputs, self.padding = stride, inputs, kernel // 2
+        self.fan_in = inputs * kernel**2
+        self.weight = nn.Parameter(torch.zeros(*lead, outputs, inputs, kernel, kernel))
+        self.bias = nn.Parameter(torch.zeros(*lead, outputs)) if bias else None
 
     def forward(self, x: Tensor) -> Tensor:
         """x (B, C, H, W) shared or (B, n · C, H, W) to (B, n · outputs, H', W')."""
         weight = self.weight.flatten(0, -4) if self.weight.ndim > 4 else self.weight
-        groups = x.shape[1] // self.inputs
         return nn.functional.conv2d(
-            x, weight, self.bias.flatten(), stride=self.stride, padding=1, groups=groups
+            x,
+            weight,
+            None if self.bias is None else self.bias.flatten(),
+            stride=self.stride,
+            padding=self.padding,
+            groups=x.shape[1] // self.inputs,
         )
 
 

@@ -19,6 +19,9 @@ class MLP(Network):
     features "hidden1", … (*lead, B, 1, width).
     """
 
+    TEACHING: ClassVar[Mapping[str, Any]] = {
+        "steps": 600, "batch_size": 64, "learning_rate": 2e-3, "events": 20,
+    }  # fmt: skip
     SIZES: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "mlp-4": {"widths": (4,)},
         "mlp-8": {"widths": (8,)},
