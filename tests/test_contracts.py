@@ -195,7 +195,7 @@ def test_every_knob_explains_itself(owner, name):
     found = KNOBBED[owner].knobs()[name]
     assert found.name == name and len(found.meaning) > 5 and found.title
     assert found.scale in ("linear", "log")
-    assert found.kind in ("float", "int", "choice", "classes", "pairs")
+    assert found.kind in ("float", "int", "choice", "classes", "pairs", "text")
     assert found.check("it", found.default) == found.default
     if found.kind in ("float", "int"):
         assert found.slider is not None and found.low <= found.slider[0] < found.slider[1]
@@ -285,8 +285,8 @@ def test_a_bad_spec_is_refused_by_name(owner):
     for name, found in of.knobs().items():
         for text in ("nan", "inf", "True", "1,1", "x", ""):
             with pytest.raises(BadInput):
-                if found.kind in ("classes", "pairs") and text == "":
-                    raise BadInput("nothing is a legal empty list")
+                if found.kind in ("classes", "pairs", "text") and text == "":
+                    raise BadInput("nothing is a legal empty list, or text")
                 of.parse(f"{name}={text}")
         value = made_text(found)
         with pytest.raises(BadInput, match=rf"\({name}=…\): given twice \({value} and 7\)"):
@@ -575,8 +575,12 @@ def test_norm_counts_like_torch():
 def test_a_data_set_says_what_it_is(name):
     data = DATA[name]
     assert data.key() == name and data.title and data.source and inspect.getdoc(data)
-    assert issubclass(data, Data) and len(data.shape) == 3 and data.classes >= 2
-    assert data() == data()
+    assert issubclass(data, Data) and data() == data()
+    about = data.describe()
+    if name != "own":  # of which nothing is known before it is read
+        assert len(about["shape"]) == 3 and about["classes"] >= 2
+        assert data.knobs()["left_out"].high == about["classes"] - 1
+        assert data.knobs()["images"].high == data.knobs()["labelled"].high == data().size
 
 
 @pytest.mark.parametrize("split", [0, 1, 2, 9999])

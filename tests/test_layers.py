@@ -43,6 +43,7 @@ DOORS = {
     "gradio_client": {"ui", "app"},
     "matplotlib": {"plots"},
     "torchvision": {"vision"},
+    "PIL": {"data", "plots"},
     "ipywidgets": {"notebook"},
     "IPython": {"notebook"},
     "nbclient": {"lessons"},

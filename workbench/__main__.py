@@ -194,10 +194,10 @@ def _fill_training(parser: Parser, recipe: Sequence[str], without: Sequence[str]
     _name(parser, "student", "mlp-16", f"one of {', '.join(MODELS)}")
     about = "a model, which learns from all labels of the split (mlp-256-256)"
     parser.add_argument("--teacher", action=Once, metavar="NAME", help=about)
-    _name(parser, "data", "digits", f"one of {', '.join(DATA)}")
+    _name(parser, "data", "digits", _data_help())
     knobs = {name: made for kind in DATA.values() for name, made in kind.knobs().items()}
-    for name, made in knobs.items():
-        if name not in without:
+    for name, made in (knobs | DATA["digits"].knobs()).items():
+        if name not in without and made.kind != "text":
             _flag(parser, made)
     for name, made in Recipe.knobs().items():
         if name in recipe:
@@ -207,21 +207,47 @@ def _fill_training(parser: Parser, recipe: Sequence[str], without: Sequence[str]
     _json_flag(parser)
 
 
+def _data_help() -> str:
+    """What `--data` means, and where a knob's range is another than the digits'."""
+    from workbench.data import DATA
+
+    ranges = [f"{name} {kind.knobs()['images'].high:.0f}" for name, kind in DATA.items()]
+    return (
+        f"one of {', '.join(DATA)}; your own: a folder or zip with a folder of pictures for each "
+        "class, an .npz of x and y, a .csv whose last column is the label, or own:path=…,side=…; "
+        f"images: up to {', '.join(ranges)}"
+    )
+
+
 def _value(owner: str, made: Knob, args: argparse.Namespace) -> Any:
     text = getattr(args, made.name, None)
     return made.default if text is None else made.parse(owner, text)
 
 
 def _data(args: argparse.Namespace) -> Data:
-    from workbench.base import BadInput
+    """The data that a name, a spec or a path and the flags mean; read or fetched at once."""
+    from workbench.base import BadInput, twice
     from workbench.data import DATA
 
-    kind = DATA[args.data]
+    name, colon, rest = args.data.partition(":")
+    if name in DATA or not os.path.exists(args.data):
+        kind = DATA[name]
+        given = kind.given(rest)
+    else:
+        kind, given = DATA["own"], {"path": args.data}
     every = {name for other in DATA.values() for name in other.knobs()}
-    for name in every - set(kind.knobs()):
-        if getattr(args, name, None) is not None:
+    for name in every:
+        text = getattr(args, name, None)
+        if text is None:
+            continue
+        if name not in kind.knobs():
             raise BadInput(f"{kind.__name__}: has no knob {name!r}")
-    return kind(**{name: _value(kind.__name__, made, args) for name, made in kind.knobs().items()})
+        if name in given:
+            raise twice(kind.__name__, name, given[name], text)
+        given[name] = kind.knobs()[name].parse(kind.__name__, text)
+    made = kind(**given)
+    made.parts()
+    return made
 
 
 def _method(spec: str) -> tuple[Method, str]:
@@ -333,8 +359,7 @@ def catalogue() -> dict[str, Any]:
             for name, size in MODELS.items()
         },
         "data": {
-            name: {"title": kind.title, "source": kind.source, "shape": list(kind.shape),
-                   "classes": kind.classes, "knobs": knobs(kind)}
+            name: kind.describe() | {"knobs": knobs(kind)}
             for name, kind in DATA.items()
         },
         "recipes": {
@@ -367,6 +392,7 @@ def _list(args: argparse.Namespace) -> int:
 
 def _entry(name: str, entry: Mapping[str, Any]) -> list[str]:
     about = entry.get("paper") or entry.get("question") or entry.get("title") or ""
+    about += "" if entry.get("here", True) else " (not on this machine; fetched when it is used)"
     made = entry["options"] if "options" in entry else entry.get("knobs", {})
     knobs = [f"{k}={v['default'] if isinstance(v, dict) else v}" for k, v in made.items()]
     return [f"  {name}", entry.get("family", ""), ", ".join(knobs), about]
@@ -1005,7 +1031,7 @@ def _fill_table(parser: Parser) -> None:
     kinds = ("methods", "tree")
     about = "a generated part of the README; or --data for the league table"
     parser.add_argument("what", nargs="?", choices=kinds, metavar="methods|tree", help=about)
-    about = f"train every method on one of {', '.join(DATA)}, against labels only"
+    about = f"train every method on it, against labels only: {_data_help()}"
     parser.add_argument("--data", action=Once, metavar="NAME", help=about)
     _flag(parser, DATA["digits"].knobs()["images"], "50")
     _name(parser, "student", "mlp-16", "the student; a CNN for methods that compare maps")
@@ -1029,12 +1055,12 @@ def _table(args: argparse.Namespace) -> int:
 def _league(args: argparse.Namespace) -> int:
     """Every method at its defaults against labels only, with tuned rates and equal steps."""
     from workbench import sweep
-    from workbench.data import DATA
     from workbench.methods import METHODS
     from workbench.models import MODELS
 
-    kind = DATA[args.data]
-    images = 50 if args.images is None else _value("table", kind.knobs()["images"], args)
+    if args.images is None and "images=" not in args.data:
+        args.images = "50"
+    data = _data(args)
     maps = all(MODELS[name].maps for name in (args.student, args.teacher))
     names = ["scratch", *(n for n, method in METHODS.items()
                           if n != "scratch" and (maps or "maps" not in method.needs))]  # fmt: skip
@@ -1043,10 +1069,11 @@ def _league(args: argparse.Namespace) -> int:
     with _progress(args.json) as report:
         found = sweep.compare(
             methods,
-            data=kind(images=images),
+            data=data,
             student=args.student,
             teacher=args.teacher,
-            batch_size=0 if images <= 128 else 100,  # relations of three are not for a thousand
+            # relations of three are not for a thousand
+            batch_size=0 if len(data.transfer()[0]) <= 128 else 100,
             report=report,
             **counts,
         )

@@ -58,7 +58,8 @@ class Knob:
     """A hyper-parameter that knows everything a slider, a flag, a table row and a check need.
 
     `low` and `high` bound what is accepted (inclusive); `slider` is the range worth playing
-    with. Kinds: float, int, choice, classes (a tuple of class numbers), pairs (of layer names).
+    with. Kinds: float, int, choice, classes (a tuple of class numbers), pairs (of layer names),
+    text.
     """
 
     name: str
@@ -79,6 +80,8 @@ class Knob:
             return f"one of {', '.join(self.choices or ())}"
         if self.kind == "pairs":
             return "pairs of layer names, student:teacher"
+        if self.kind == "text":
+            return f"at most {_plain(self.high)} letters"
         bounds = f"[{_plain(self.low)}, {_plain(self.high)}]"
         if self.kind == "classes":
             return f"different class numbers in {bounds}"
@@ -180,12 +183,19 @@ def _pairs(knob: Knob, value: object) -> tuple[tuple[str, str], ...]:
     return cast(tuple[tuple[str, str], ...], pairs)
 
 
+def _words(knob: Knob, value: object) -> str:
+    if not isinstance(value, str) or len(value) > (knob.high or 0) or not value.isprintable():
+        raise ValueError
+    return value
+
+
 _CHECKS: dict[str, Callable[[Knob, object], Any]] = {
     "float": _number,
     "int": _whole,
     "choice": _choice,
     "classes": _classes,
     "pairs": _pairs,
+    "text": _words,
 }
 
 
@@ -200,12 +210,16 @@ def knob(
     scale: str = "linear",
     title: str = "",
     symbol: str = "",
+    compare: bool = True,
 ) -> Any:
-    """Declare a dataclass field that is a knob; its kind follows from the default."""
+    """Declare a dataclass field that is a knob; its kind follows from the default.
+
+    What differs only in a knob that is not to `compare` is equal, and has the same name.
+    """
     kind = kind or {float: "float", int: "int", str: "choice"}[type(default)]
     low, high = accepts or (None, None)
     made = Knob("", kind, default, low, high, slider, choices, scale, meaning, title, symbol)
-    return field(default=default, metadata={"knob": made})
+    return field(default=default, compare=compare, metadata={"knob": made})
 
 
 class Knobbed:

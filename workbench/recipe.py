@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,8 @@ from workbench.models import MODELS
 
 #: Raised when the meaning of a recipe changes, so that old runs are not taken for new ones.
 FORMAT = 1
+#: So many numbers make one batch; with more of them, a step needs gigabytes.
+WHOLE = 10_000_000
 #: The student and method of somebody's own networks, which only `distill` knows.
 EXTERNAL = "external"
 
@@ -81,6 +84,7 @@ class Recipe(Knobbed):
                 )
             if not self.data.labelled:
                 raise BadInput(f"{who}: learns from labels alone, but the transfer set has none")
+        self._fits()
         who_sees = (self.student, *(one.student for one in self.teachers))
         for name in who_sees if "maps" in needs else ():
             if name != EXTERNAL and not MODELS[name].maps:
@@ -91,17 +95,37 @@ class Recipe(Knobbed):
         if "teacher" not in needs and self.teachers:
             raise BadInput(f"{who}: has no use for a teacher, but {len(self.teachers)} given")
 
-    def to_json(self) -> dict[str, Any]:
-        """What differs from the defaults, as plain data."""
+    def _fits(self) -> None:
+        """`BadInput` where the networks cannot take the data, or one step all of it."""
+        if self.student == EXTERNAL:
+            return
+        for model in (self.student, *(one.student for one in self.teachers)):
+            if model in MODELS and len(self.data.shape) != 3 and MODELS[model].family.PICTURES:
+                raise BadInput(
+                    f"{model}: needs pictures (C, H, W), and {self.data.key()} has samples of "
+                    f"{self.data.shape[0]} features; take an MLP, such as mlp-16 from mlp-64"
+                )
+        shown = min(self.data.images, self.data.size)
+        if not self.batch_size and shown * math.prod(self.data.shape) > WHOLE:
+            raise BadInput(
+                f"Recipe(batch_size=0, images={shown}): expected a batch_size, such as 128, "
+                "because a step on all of them at once takes gigabytes"
+            )
+
+    def to_json(self, name: bool = False) -> dict[str, Any]:
+        """What differs from the defaults, as plain data; for a name, without where data lie."""
         found: dict[str, Any] = {}
         if self.student != "mlp-16":
             found["student"] = self.student
         found["data"] = {"name": self.data.key()} | self.data.changed()
+        for each in dataclasses.fields(self.data) if name else ():
+            if not each.compare:
+                found["data"].pop(each.name, None)
         found["method"] = {"name": self.method.key()} | self.method.changed()
         if self.teachers:
-            found["teachers"] = [teacher.to_json() for teacher in self.teachers]
+            found["teachers"] = [teacher.to_json(name) for teacher in self.teachers]
         if self.start:
-            found["start"] = self.start.to_json()
+            found["start"] = self.start.to_json(name)
         return found | self.changed()
 
     @classmethod
@@ -146,7 +170,7 @@ def _object(found: object) -> dict[str, Any]:
 
 def digest(recipes: Sequence[Recipe]) -> str:
     """The name of a group of recipes: 16 hexadecimal digits of a SHA-256."""
-    found = {"format": FORMAT, "recipes": [recipe.to_json() for recipe in recipes]}
+    found = {"format": FORMAT, "recipes": [recipe.to_json(name=True) for recipe in recipes]}
     text = json.dumps(found, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -9,9 +9,16 @@ themselves stay unusable, and nothing here uses them.
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import io
+import socket
+import sys
+from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+from workbench.base import Trouble
 
 #: The operators that torchvision expects its compiled part to have declared.
 MISSING = (
@@ -46,7 +53,6 @@ def bridged() -> bool:
 def _declared() -> ModuleType:
     """Import it once more, with the missing operators declared."""
     import importlib
-    import sys
 
     import torch
 
@@ -60,3 +66,45 @@ def _declared() -> ModuleType:
         except RuntimeError:  # this one is there already
             continue
     return importlib.import_module("torchvision")
+
+
+# ------------------------------------------------------------------------------ data sets
+
+
+def download(name: str, folder: Path, asked: str) -> None:
+    """Fetch a data set of torchvision's into a folder, with its bar where that is a terminal.
+
+    `Trouble` says, for the data set `asked`, why that cannot be done.
+    """
+    before = socket.getdefaulttimeout()
+    quiet = not sys.stderr.isatty()
+    try:
+        kind = getattr(torchvision().datasets, name)
+        folder.mkdir(parents=True, exist_ok=True)
+        socket.setdefaulttimeout(30)
+        with contextlib.redirect_stderr(io.StringIO()) if quiet else contextlib.nullcontext():
+            kind(root=str(folder), train=True, download=True)
+    except Exception as error:  # of urllib, of sockets, of the disk, of a broken archive
+        why = " ".join(str(error).split())[:200] or type(error).__name__
+        raise Trouble(
+            f"{asked}: is not on this machine and cannot be downloaded to {folder} ({why}); "
+            "try again with a network, or take digits, which need none"
+        ) from None
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+def pictures(name: str, folder: Path, train: bool, asked: str) -> tuple[Any, list[int]]:
+    """Pixels (n, H, W, C) as bytes and labels of a part of a data set that torchvision unpickles.
+
+    It does so only where every file has the checksum it knows.
+    """
+    try:
+        found = getattr(torchvision().datasets, name)(root=str(folder), train=train)
+    except Exception as error:
+        why = " ".join(str(error).split())[:200] or type(error).__name__
+        raise Trouble(
+            f"{asked}: its files in {folder} are not those that were published ({why}); "
+            "remove them, and they are fetched again"
+        ) from None
+    return found.data, list(found.targets)

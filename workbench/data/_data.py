@@ -132,8 +132,7 @@ class Data(Knobbed):
                         f"{owner}({name}={getattr(self, name)}, shown={self.shown}): expected "
                         f"shown=images with {name}, because noise has no classes"
                     )
-        if self.EMBEDDED:
-            self._sensible()
+        self._sensible()
 
     def _sensible(self) -> None:
         """`BadInput` if nothing could be learnt from this, as far as its facts say."""
@@ -142,12 +141,24 @@ class Data(Knobbed):
                 f"{type(self).__name__}(left_out={list(self.left_out)}): expected at least two "
                 "classes to stay, because with one there is nothing to tell apart"
             )
-        self.transfer()
+        if self.EMBEDDED:
+            self.transfer()
 
     @classmethod
     def here(cls) -> bool:
         """Whether it can be read on this machine now, without a download."""
         return True
+
+    @classmethod
+    def describe(cls) -> dict[str, Any]:
+        """What is known of it before it is read."""
+        return {
+            "title": cls.title,
+            "source": cls.source,
+            "shape": list(cls.shape),
+            "classes": cls.classes,
+            "here": cls.here(),
+        }
 
     def parts(self) -> dict[str, Samples]:
         """The split's parts: train (in the order of nested subsets), validation, test."""
