@@ -224,6 +224,8 @@ def _pictures(members: Sequence[Member], path: Path, side: int, quiet: bool) -> 
         grey = grey and plain
         made.append(pixels)
         labels.append(name.split("/")[0])
+    if not made:
+        raise BadInput(f"{path}: none of {len(inside)} pictures can be read: {wrong[0]}")
     if wrong and not quiet:
         shown = ", ".join(wrong[:3]) + (", …" if len(wrong) > 3 else "")
         warnings.warn(
@@ -232,8 +234,6 @@ def _pictures(members: Sequence[Member], path: Path, side: int, quiet: bool) -> 
             SetAsideWarning,
             stacklevel=2,
         )
-    if not made:
-        raise BadInput(f"{path}: none of {len(inside)} pictures can be read: {wrong[0]}")
     x = torch.from_numpy(np.stack([p[..., :1] if grey else p for p in made])).permute(0, 3, 1, 2)
     names = sorted(set(labels))
     return _finished(path, x.contiguous(), labels, names, sums.hexdigest()[:16])
@@ -241,11 +241,15 @@ def _pictures(members: Sequence[Member], path: Path, side: int, quiet: bool) -> 
 
 def _picture(data: bytes, side: int) -> tuple[np.ndarray, bool]:
     """The pixels (side, side, 3) of a picture's file, and whether it is grey."""
-    from PIL import Image, ImageOps
+    from PIL import Image, ImageOps, UnidentifiedImageError
 
     if len(data) > FILE:
         raise ValueError(f"larger than {FILE / 1e6:.0f} MB")
-    with Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "BMP", "GIF", "WEBP")) as image:
+    try:
+        opened = Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "BMP", "GIF", "WEBP"))
+    except UnidentifiedImageError:
+        raise ValueError("is no picture of a kind that is read here") from None
+    with opened as image:
         if image.width * image.height > PIXELS:
             raise ValueError(f"more than {PIXELS / 1e6:.0f} million pixels")
         grey = image.mode in ("1", "L", "LA", "I", "I;16", "F")
