@@ -656,10 +656,8 @@ def test_own_data_go_through_json_and_say_when_they_are_gone_or_changed(tmp_path
 def test_networks_that_need_pictures_refuse_features_by_name(tmp_path):
     data = Own(path=str(csv_of(tmp_path / "a.csv", TABLE)), label="kind")
     for name, size in MODELS.items():
-        if size.family.PICTURES:
-            with pytest.raises(
-                BadInput, match=f"^{name}: needs pictures .* 2 features; take an MLP"
-            ):
+        if size.family.misfit(data.shape, size.options):
+            with pytest.raises(BadInput, match=f"^{name}: expected pictures .*; take an MLP"):
                 Recipe(name, data)
         else:
             assert size(data.shape, data.classes)(data.parts()["test"].x).logits.shape == (4, 2)

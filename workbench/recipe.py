@@ -84,7 +84,12 @@ class Recipe(Knobbed):
                 )
             if not self.data.labelled:
                 raise BadInput(f"{who}: learns from labels alone, but the transfer set has none")
-        self._fits()
+        shown = min(self.data.images, self.data.size)
+        if not self.batch_size and shown * math.prod(self.data.shape) > WHOLE:
+            raise BadInput(
+                f"Recipe(batch_size=0, images={shown}): expected a batch_size, such as 128, "
+                "because a step on all of them at once takes gigabytes"
+            )
         who_sees = (self.student, *(one.student for one in self.teachers))
         for name in who_sees if "maps" in needs else ():
             if name != EXTERNAL and not MODELS[name].maps:
@@ -94,23 +99,6 @@ class Recipe(Knobbed):
                 )
         if "teacher" not in needs and self.teachers:
             raise BadInput(f"{who}: has no use for a teacher, but {len(self.teachers)} given")
-
-    def _fits(self) -> None:
-        """`BadInput` where the networks cannot take the data, or one step all of it."""
-        if self.student == EXTERNAL:
-            return
-        for model in (self.student, *(one.student for one in self.teachers)):
-            if model in MODELS and len(self.data.shape) != 3 and MODELS[model].family.PICTURES:
-                raise BadInput(
-                    f"{model}: needs pictures (C, H, W), and {self.data.key()} has samples of "
-                    f"{self.data.shape[0]} features; take an MLP, such as mlp-16 from mlp-64"
-                )
-        shown = min(self.data.images, self.data.size)
-        if not self.batch_size and shown * math.prod(self.data.shape) > WHOLE:
-            raise BadInput(
-                f"Recipe(batch_size=0, images={shown}): expected a batch_size, such as 128, "
-                "because a step on all of them at once takes gigabytes"
-            )
 
     def to_json(self, name: bool = False) -> dict[str, Any]:
         """What differs from the defaults, as plain data; for a name, without where data lie."""

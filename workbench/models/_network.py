@@ -56,8 +56,6 @@ class Network(nn.Module):
     }  # fmt: skip
     #: how its weights begin
     DRAWN: ClassVar[Drawn] = staticmethod(uniform)
-    #: whether it can take pictures (C, H, W) alone, and no samples (D,) of features
-    PICTURES: ClassVar[bool] = True
 
     def __init__(self, shape: tuple[int, ...], classes: int, lead: tuple[int, ...]) -> None:
         super().__init__()

@@ -22,7 +22,6 @@ class MLP(Network):
     TEACHING: ClassVar[Mapping[str, Any]] = {
         "steps": 600, "batch_size": 64, "learning_rate": 2e-3, "events": 20,
     }  # fmt: skip
-    PICTURES: ClassVar[bool] = False
     SIZES: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "mlp-4": {"widths": (4,)},
         "mlp-8": {"widths": (8,)},
