@@ -84,10 +84,10 @@ class Recipe(Knobbed):
                 )
             if not self.data.labelled:
                 raise BadInput(f"{who}: learns from labels alone, but the transfer set has none")
-        shown = min(self.data.images, self.data.size)
-        if not self.batch_size and shown * math.prod(self.data.shape) > WHOLE:
+        count = min(self.data.images, self.data.size)
+        if not self.batch_size and count * math.prod(self.data.shape) > WHOLE:
             raise BadInput(
-                f"Recipe(batch_size=0, images={shown}): expected a batch_size, such as 128, "
+                f"Recipe(batch_size=0, images={count}): expected a batch_size, such as 128, "
                 "because a step on all of them at once takes gigabytes"
             )
         who_sees = (self.student, *(one.student for one in self.teachers))
