@@ -5,6 +5,7 @@ import re
 import time
 import xml.etree.ElementTree as ET
 
+import numpy as np
 import pytest
 
 from workbench import charts
@@ -22,6 +23,8 @@ from workbench.charts import (
     signed,
     thousands,
 )
+from workbench.charts import inside as within
+from workbench.charts import lineage as chain
 from workbench.ui import theme
 
 EVIL = "<script>alert(1)</script>\"'&${hit(1)}{{x}}`\x00\ud800"
@@ -50,6 +53,51 @@ def difference(name="Distilled", pairs=(0.118, 0.104, 0.112)):
     return Difference("kd", name, pairs, 0.1115, 0.1034, 0.1216, note="91.0 %")
 
 
+def towers(name="Teacher"):
+    sizes = [(f"{i}", f"{8 // i} × {8 // i} × {8 * i}") for i in (1, 2, 3)]
+    return within.Tower("kd", name, [*sizes, (name, name)]), within.Tower("teacher", name, sizes)
+
+
+def matrix(n=30, k=3, noise=0.0):
+    return [
+        [1.0 if i // k == j // k else 0.2 + noise * (i % 2) for j in range(n)] for i in range(n)
+    ]
+
+
+def related(name="Teacher", values=None, role="teacher"):
+    return within.Related(role, name, matrix() if values is None else values)
+
+
+BY_CLASS = [str(i // 3) for i in range(30)]
+
+
+def glances(name="Teacher", count=3):
+    grids = [matrix(8), matrix(4), matrix(4)][:count]
+    return within.Maps("teacher", name, grids), within.Maps(
+        "kd", name, grids[:1] + [[]] * (count - 1)
+    )
+
+
+def inside(width, name):
+    """The pictures of what lies inside two networks."""
+    pairs = [("1", "2"), (name, "3"), ("0", "1")]
+    links = [
+        chain.Generation("teacher", name, name, [0.97]),
+        chain.Generation("third", name, "", []),
+        chain.Generation("kd", name, "1 210", [0.9, 0.92, None]),
+    ]
+    return {
+        "pairing": within.pairing(*towers(name), pairs, width=width),
+        "attention": within.attention(
+            [[0.0, 0.5], [1.0, 0.2]], name, *glances(name), [name, "b", "c"], width=width
+        ),
+        "relations": within.relations(
+            related(name), related(name, [], "kd"), BY_CLASS, width=width
+        ),
+        "lineage": chain.lineage(links, width=width),
+    }
+
+
 def pictures(width=544, name="Distilled, T = 8"):
     """Every picture this module draws, with one name that somebody else wrote."""
     runs = series(2, name=name)
@@ -76,7 +124,7 @@ def pictures(width=544, name="Distilled, T = 8"):
         "spread": charts.spread(difference(name), width=width),
         "confusion": charts.confusion_difference(change, width=width, picked=(2, 3)),
         "reliability": charts.reliability(bins, width=width, name=name),
-    }
+    } | inside(width, name)
 
 
 def pages(width=544, name="Distilled, T = 8"):
@@ -90,6 +138,9 @@ def pages(width=544, name="Distilled, T = 8"):
         "chip": charts.chip("beats", name),
         "marker": charts.marker("kd"),
         "data_table": charts.data_table("<p></p>"),
+        "lineage_table": chain.lineage_table(
+            [chain.Generation("kd", name, name, [0.9])], caption=name
+        ),
     }
 
 
@@ -139,6 +190,10 @@ def test_is_an_image_with_a_label(which):
     ("losses", ["1.25", "labels –"]),
     ("spread", ["+11.2", "10.3 to 12.2", "3 pairs"]),
     ("confusion", ["2 read as 3 5.0", "9 read as 0 −1.2"]),
+    ("pairing", ["1 8 × 8 × 8", "Compared: 1 with 2, Distilled, T = 8 with 3."]),
+    ("attention", ["alike 1.00", "Distilled, T = 8"]),
+    ("relations", ["1.00 within a class, 0.20 between classes"]),
+    ("lineage", ["97.0", "not trained yet", "91.0\u202f% ± 1.4, 1 210"]),
     ("reliability", ["55", "50", "20 images", "95", "300 images"]),
 ])  # fmt: skip
 def test_label_states_the_numbers(which, numbers):
@@ -324,6 +379,64 @@ def test_is_quick_enough_for_ten_updates_a_second():
         charts.curves(runs, width=544, teacher=0.975)
         spent.append(time.perf_counter() - start)
     assert min(spent) < 0.01
+
+
+@pytest.mark.parametrize("which", ["pairing", "attention", "relations", "lineage"])
+def test_what_lies_inside_is_drawn_within_five_milliseconds(which):
+    full = related(values=matrix(noise=0.1)), related("Student", matrix(noise=0.3), "kd")
+    draw = {
+        "pairing": lambda: within.pairing(*towers(), [("1", "2")] * 3, width=544),
+        "attention": lambda: within.attention(
+            matrix(8), "3", *(glances()[0],) * 2, list("abc"), width=544
+        ),
+        "relations": lambda: within.relations(*full, BY_CLASS, width=640),
+        "lineage": lambda: chain.lineage(
+            [chain.Generation("kd", "A", "b", [0.9] * 12)] * 6, width=544
+        ),
+    }[which]  # fmt: skip
+    spent = []
+    for _ in range(9):
+        start = time.perf_counter()
+        draw()
+        spent.append(time.perf_counter() - start)
+    assert min(spent) < 0.005
+
+
+def test_buttons_can_be_laid_on_every_layer():
+    both = towers()
+    for width in (320, 544, 900):
+        places = within.boxes(both, width)
+        assert [sum(one.who == who for one in places) for who in (0, 1)] == [4, 3]
+        assert all(0 <= one.x and one.x + one.width <= width for one in places)
+        assert all(
+            a.y + a.height < b.y for a, b in zip(places, places[1:], strict=False)
+            if a.who == b.who
+        )  # fmt: skip
+
+
+def test_a_heat_map_shades_by_value_and_calmly_drops_what_is_none():
+    drawn = within.heat([[0.0, 1.0], [0.5, math.nan]], (0, 0, 10), (0.0, 1.0), "teacher")
+    shades = dict(
+        re.findall(r'd="(.*?)" style="fill-opacity:calc\(var\(--heat\)\*(.*?)\)"', drawn)
+    )
+    assert {d.split("h")[0]: float(shade) for d, shade in shades.items()} == {
+        "M0.0,10.0": 0.5, "M10.0,0.0": 1.0,
+    }  # fmt: skip
+    assert within.heat([], (0, 0, 10), (0, 1), "kd") and within.heat(
+        [[1.0]], (0, 0, 1), (1, 1), "kd"
+    )
+
+
+def test_maps_and_matrices_are_compared_like_numpy_does():
+    a, b = matrix(6), matrix(6, 2, 0.3)
+    off = ~np.eye(6, dtype=bool)
+    expected = np.corrcoef(np.array(a)[off], np.array(b)[off])[0, 1]
+    assert math.isclose(within.correlation(a, b), expected)
+    x, y = np.array(a).ravel(), np.array(b).ravel()
+    expected = x @ y / np.linalg.norm(x) / np.linalg.norm(y)
+    assert math.isclose(within.closeness(a, b), expected)
+    assert within.correlation(a, a[:2]) is within.closeness(a, a[:2]) is None
+    assert within.correlation([[1.0, 2.0], [2.0, 1.0]], [[1.0, 2.0], [2.0, 1.0]]) is None
 
 
 # ---------------------------------------------------------------- the other pictures

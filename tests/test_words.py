@@ -139,9 +139,17 @@ def abroad(monkeypatch):
             monkeypatch.setattr(words, name, translated(value))
         elif name.isupper():
             monkeypatch.setattr(words, name, foreign(value))
-    spec = importlib.util.spec_from_file_location("charts_abroad", charts.__file__)
+    for name, alias in (("inside", "within"), ("lineage", "chain")):
+        file = Path(charts.__file__).with_name(f"{name}.py")
+        monkeypatch.setattr(test_charts, alias, loaded(monkeypatch, f"{name}_abroad", file))
+    return loaded(monkeypatch, "charts_abroad", Path(charts.__file__))
+
+
+def loaded(monkeypatch, name, file):
+    """A module anew, with the words as they are now."""
+    spec = importlib.util.spec_from_file_location(name, file)
     module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, spec.name, module)  # dataclasses look there
+    monkeypatch.setitem(sys.modules, name, module)  # dataclasses look there
     spec.loader.exec_module(module)
     return module
 

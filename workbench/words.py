@@ -675,6 +675,109 @@ def bins_said(name: str, bins: Sequence[str]) -> str:
     return f"{name}: {'; '.join(bins) or NO_ANSWER}."
 
 
+# --------------------------------------------------------------------- inside two networks
+
+WEAK_STRONG, FAR_NEAR = ("weak", "strong"), ("far", "near")
+UNTRAINED = "not trained yet"
+LINEAGE_COLUMNS = ("Generation", "Right on test", "What it is")
+CODE, CARD_WHY, DEFAULT_PAIRS = "Code", "Why", "Default pairs"
+PAIRING = "Layers that are compared"
+PAIRING_NOTE = "Press a layer of the student, then one of the teacher, to add or remove a pair."
+PICK_MINE, PICK_ITS = "{} of the student, {}", "{} of the teacher, {}"
+NOT_TAUGHT = "The teacher is not trained yet; the first run trains it."
+NOT_SEEN = "This run was recorded without a look inside. Run it again to see it."
+#: What a method compares of samples or places: heading, what to look at, pale and dark.
+SHOWS = {
+    "maps": (
+        "Where they look",
+        "How strongly a layer answers at each place of this image, whatever its channels mean.",
+        WEAK_STRONG,
+    ),
+    "distances": (
+        "How far samples are from each other",
+        "Distances over their mean, of 30 test images by class: blocks are digits seen alike.",
+        FAR_NEAR,
+    ),
+    "similarities": (
+        "Which samples excite the same features",
+        "Dot products, each row of length 1, of 30 test images by class: blocks are digits seen "
+        "alike.",
+        WEAK_STRONG,
+    ),
+    "correlations": (
+        "Which samples are alike",
+        "The kernel between 30 test images, by class: blocks are digits seen alike.",
+        WEAK_STRONG,
+    ),
+    "neighbours": (
+        "Who is whose neighbour",
+        "How probable each of 30 test images makes the others, by class: blocks are digits seen "
+        "alike.",
+        WEAK_STRONG,
+    ),
+}
+LINEAGE, LINEAGE_NOTE = "Who taught whom", "Each arrow goes from a teacher to its student."
+
+
+def layer_size(grid: tuple[int, int] | None, width: int) -> str:
+    """'8 × 8 × 16', or '16 units' where there is no grid."""
+    return f"{grid[0]} × {grid[1]} × {width}" if grid else f"{thousands(width)} units"
+
+
+def tower_said(name: str, layers: Sequence[str]) -> str:
+    """A network's layers in words."""
+    return f"{name}: {', '.join(layers) or 'no layers'}."
+
+
+def pairing_said(towers: Sequence[str], pairs: Sequence[tuple[str, str]]) -> str:
+    """Which layers are compared, in words."""
+    listed = ", ".join(f"{mine} with {its}" for mine, its in pairs)
+    return f"{' '.join(towers)} Compared: {listed or 'none'}."
+
+
+def pair_title(mine: str, its: str) -> str:
+    """A pair of layers above its maps."""
+    return mine if mine == its else f"{mine} : {its}"
+
+
+def alike(cosine: float | None) -> str:
+    """How alike two maps are."""
+    return f"alike {plain(cosine, 2)}" if is_number(cosine) else ""
+
+
+def maps_said(image: str, name: str, layers: Sequence[str], alike: Sequence[str]) -> str:
+    """Where teacher and student look, in words."""
+    each = [f"{one} {how}" if how else one for one, how in zip(layers, alike, strict=True)]
+    return f"{image}. Maps of teacher and {name}, 1 is the same: {', '.join(each)}."
+
+
+def agree(correlation: float | None) -> str:
+    """How alike two matrices are."""
+    if not is_number(correlation):
+        return ""
+    return f"The two correlate by {plain(correlation, 2)}"
+
+
+def blocks_said(name: str, within: str, between: str) -> str:
+    """A matrix of relations in two numbers."""
+    return f"{name}: {within} within a class, {between} between classes"
+
+
+def relations_said(networks: Sequence[str], alike: str) -> str:
+    """Relations of samples, in words."""
+    return ". ".join([*networks, *([alike] if alike else [])]) + "."
+
+
+def generation_said(name: str, accuracy: str, note: str) -> str:
+    """One link of a chain, in words."""
+    return f"{name}, {accuracy}" + (f", {note}" if note else "")
+
+
+def lineage_said(links: Sequence[str]) -> str:
+    """A chain in words."""
+    return f"Who taught whom: {'; then '.join(links)}."
+
+
 # ------------------------------------------------------------------ at the door of the server
 
 
