@@ -23,13 +23,16 @@ from starlette.datastructures import QueryParams
 
 from workbench import Recipe, Run, runs, vision, words
 from workbench.base import BadInput, Trouble
+from workbench.charts import escape
 from workbench.data import DATA
+from workbench.inside import compares
 from workbench.methods import METHODS
 from workbench.ui import (
     _act,
     _check,
     _desk,
     _form,
+    _inside,
     _serve,
     _take,
     _visitor,
@@ -357,6 +360,67 @@ def test_the_form_means_the_recipe_that_it_shows(key):
     assert _form.setup(_form.values_of(made)) == made
 
 
+@pytest.mark.parametrize("between", [
+    {"assistant": "mlp-64"}, {"generations": 3}, {"assistant": "mlp-64", "generations": 2},
+], ids=str)  # fmt: skip
+def test_a_chain_of_teachers_is_recipes_and_comes_back(between):
+    values = _form.defaults() | between
+    made = _form.setup(values)
+    links = _form.chain(made.recipe)
+    expected = [between.get("assistant")] * ("assistant" in between)
+    expected += ["mlp-16"] * between.get("generations", 1)
+    assert [link.student for link in links] == ["mlp-256-256", *expected]
+    assert all(link.method == made.recipe.method for link in links[1:])
+    assert _form.values_of(made) == values and _form.setup(_form.values_of(made)) == made
+    name = words.run_name(made.recipe, {})
+    assert ("through mlp-64" in name) == ("assistant" in between)
+    assert ("generation " in name) == ("generations" in between)
+
+
+COMPARING = [key for key, kind in METHODS.items() if compares(kind)]
+
+
+@pytest.mark.parametrize("key", METHODS)
+def test_every_method_has_a_card(key):
+    line = _form.show(_form.defaults(key))
+    method = METHODS[key]
+    assert escape(method.title) in _inside.card(line) and "$" in _inside.formula(line)
+    assert "Shapes:" not in _inside.formula(line)
+    assert escape(method.paper) in _inside.code(line) and "def loss(" in _inside.code(line)
+    assert bool(_inside.pairs(line, 1120)) == (key in COMPARING)
+
+
+@pytest.mark.parametrize("key", COMPARING)
+def test_pairs_of_layers_can_be_picked_and_a_wrong_one_is_one_sentence(key):
+    values = _form.defaults(key) | {"student": "cnn-4", "teacher": "cnn-8"}
+    knob = next(name for name, one in METHODS[key].knobs().items() if one.kind == "pairs")
+    named = values | {"knobs": values["knobs"] | {knob: "stage1:stage2"}}
+    drawn = _inside.pairs(_form.show(named), 390)
+    assert drawn.count("<button") == 7 and 'data-pairs="stage1:stage2"' in drawn
+    assert _inside.pairs(_form.show(values), 390).count("<button") == 6  # no way back is needed
+    wrong = values | {"knobs": values["knobs"] | {knob: "stage9:stage1"}}
+    found = _inside.pairs(_form.show(wrong), 390)
+    assert found.count('class="notice"') == 1 and "stage9" in found and "<svg" in found
+    with pytest.raises(BadInput, match="stage9"):
+        _form.setup(wrong)
+
+
+def test_a_run_shows_what_it_compares_and_who_taught_whom(home):
+    taught = Recipe("mlp-8", DATA["digits"](images=50), steps=12, events=4)
+    halfway = taught.but(method=METHODS["pkt"](), teachers=(taught,))
+    run = Run([halfway.but(teachers=(halfway,), seed=s) for s in range(2)]).drain()
+    token = _visitor.new_token()
+    sight = _desk.look(listed(token, run))[-1]
+    seen = sight.take.views(4)
+    assert len(seen) == 1 and len(seen[0]) == 30 and abs(sum(seen[0][0]) - 1) < 0.01
+    drawn = _inside.panel(sight, [sight], 0, 1120)
+    assert "within a class" in drawn and drawn.count('role="img"') == 2
+    accuracy = words.percent(Run(taught).events()[-1].accuracy["test"][0])
+    assert f"Teacher mlp-8, {accuracy}, 610 weights; then" in drawn
+    (run.folder / "views.f16").unlink()
+    assert words.NOT_SEEN in _inside.panel(sight, [sight], 0, 1120)
+
+
 def test_presets_are_the_first_acts_arms():
     assert list(_form.presets()) == ["Labels only", "Distilled, T = 8"]
     assert all(p.recipe in _form.tuned() and p.seeds == 12 for p in _form.presets().values())
@@ -611,7 +675,7 @@ def test_a_home_that_is_gone_is_one_sentence_on_the_page(home, label, caplog):
         page = dict(zip((*train.BUTTONS, *train.PARTS), found, strict=True))
         assert page["status"].count(said) == 1 and 'role="alert"' in page["status"]
         assert not isinstance(page["pins"], str)  # what was there stays
-    assert said in train.changed(token, FORM, request)[-1]
+    assert said in train.changed(token, FORM, request)[len(train.BUTTONS)]
     assert not caplog.records  # nothing for the log
 
 

@@ -7,9 +7,12 @@ import difflib
 import functools
 import importlib
 import importlib.util
+import inspect
 import math
 import numbers
 import pkgutil
+import sys
+import textwrap
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import ModuleType
@@ -460,6 +463,24 @@ class Method(Knobbed):
     def family(cls) -> str:
         """The folder a method's file lies in."""
         return cls.__module__.rsplit(".", 2)[-2]
+
+    @classmethod
+    def sentence(cls) -> str:
+        """What the student copies: the first line of the method's file."""
+        about = inspect.getdoc(sys.modules[cls.__module__]) or ""
+        return about.split("\n\n")[0].replace("\n", " ")
+
+    @classmethod
+    def reasons(cls) -> list[str]:
+        """The formula, and why it is so: the paragraphs of the docstring before the shapes."""
+        parts = (inspect.getdoc(cls) or "").split("\n\n")
+        ends = [i for i, part in enumerate(parts) if part.startswith("Shapes:")]
+        return [part.replace("\n", " ") for part in parts[: ends[0] if ends else None]]
+
+    @classmethod
+    def source(cls) -> str:
+        """The code of `loss` as it stands in the method's file."""
+        return textwrap.dedent(inspect.getsource(inspect.unwrap(cls.loss)))
 
     def loss(
         self, student: Outputs, teacher: Outputs | None, batch: Batch, adapter: nn.Module | None

@@ -125,6 +125,9 @@ IS_READ_AS = "is / read as"
 # knobs that belong to no registry entry
 STUDENT, STUDENT_MEANING = "Student", "{} weights"
 TEACHER_KNOB, TEACHER_MEANING = "Teacher", "trained on all 1000 images"
+ASSISTANT, ASSISTANT_MEANING = "Assistant", "learns from the teacher, then teaches the student"
+GENERATIONS = "Generations"
+GENERATIONS_MEANING = "each one teaches the next; 1 = the student alone"
 SEEDS, SEEDS_MEANING = "Students", "how many, each from its own start"
 
 # what stands under a knob, where its declaration was written for engineers
@@ -309,8 +312,7 @@ def run_name(recipe: Recipe, rates: Mapping[str, float]) -> str:
         parts.append(f"{data.images} image{'s' * (data.images > 1)}")
     if recipe.student != "mlp-16":
         parts.append(recipe.student)
-    if recipe.teachers and recipe.teachers[0].student != USUAL_TEACHER:
-        parts.append(f"from {recipe.teachers[0].student}")
+    parts += _taught_by(recipe)
     if data.left_out:
         parts.append(f"without {', '.join(map(str, data.left_out))}")
     if data.labelled < data.images:
@@ -332,6 +334,22 @@ def run_name(recipe: Recipe, rates: Mapping[str, float]) -> str:
         if value != usual
     ]
     return ", ".join([method_name(recipe.method), *parts])
+
+
+def _taught_by(recipe: Recipe) -> list[str]:
+    """The first teacher, if it is not the usual one, and who learnt and taught in between."""
+    between, first = [], recipe
+    while first.teachers:
+        first = first.teachers[0]
+        between.append(first.student)
+    if not between:
+        return []
+    *between, last = between
+    parts = [f"from {last}"] if last != USUAL_TEACHER else []
+    others = [name for name in reversed(between) if name != recipe.student]
+    parts += [f"through {', '.join(others)}"] if others else []
+    again = between.count(recipe.student)
+    return parts + ([f"generation {again + 1}"] if again else [])
 
 
 def rate(recipe: Recipe) -> str:
@@ -678,9 +696,10 @@ def bins_said(name: str, bins: Sequence[str]) -> str:
 # --------------------------------------------------------------------- inside two networks
 
 WEAK_STRONG, FAR_NEAR = ("weak", "strong"), ("far", "near")
+IMAGE_COLUMN = "image"
 UNTRAINED = "not trained yet"
 LINEAGE_COLUMNS = ("Generation", "Right on test", "What it is")
-CODE, CARD_WHY, DEFAULT_PAIRS = "Code", "Why", "Default pairs"
+CODE, DEFAULT_PAIRS = "Code of its loss", "Back to the default"
 PAIRING = "Layers that are compared"
 PAIRING_NOTE = "Press a layer of the student, then one of the teacher, to add or remove a pair."
 PICK_MINE, PICK_ITS = "{} of the student, {}", "{} of the teacher, {}"
@@ -717,6 +736,22 @@ SHOWS = {
     ),
 }
 LINEAGE, LINEAGE_NOTE = "Who taught whom", "Each arrow goes from a teacher to its student."
+
+
+def what_it_copies(about: str) -> str:
+    """A method's one sentence, without its name, which stands above it."""
+    name, colon, rest = about.partition(": ")
+    return whole(rest if colon and len(name) < 60 else about)
+
+
+def link_name(method: Method, student: str, taught: bool) -> str:
+    """A link of a chain: the first teacher, or who learnt from it."""
+    return f"{method_name(method)} {student}" if taught else f"{TEACHER} {student}"
+
+
+def first_student(step: int, steps: int) -> str:
+    """Whose inside is shown, and when."""
+    return f"the first student, {at_step(step, steps)}"
 
 
 def layer_size(grid: tuple[int, int] | None, width: int) -> str:

@@ -44,8 +44,7 @@ def heat(
     out = [_el("rect", style="fill:var(--sunken)", **paper)]
     for shade, cells in enumerate(drawn):
         if shade and cells:
-            fill = f"fill-opacity:calc(var(--heat)*{shade / SHADES:.3f})"
-            out.append(_el("path", d="".join(cells), style=fill))
+            out.append(_el("path", d="".join(cells), fill_opacity=f"{shade / SHADES:.3f}"))
     crisp = {"class_": _role(role), "style": "fill:var(--c)", "shape_rendering": "crispEdges"}
     return _el("g", *out, **crisp)
 
@@ -55,10 +54,9 @@ def _key(x: float, y: float, ends: tuple[str, str]) -> str:
     out = [_text(x, y + 12, ends[0], "tick")]
     x += 6.6 * len(ends[0]) + 8
     for k in range(6):
-        style = f"fill:var(--ink);fill-opacity:calc(var(--heat)*{k / 5:.1f})"
         box = {"x": x + 18 * k, "y": y, "width": 18, "height": 16}
         out.append(_el("rect", style="fill:var(--sunken)", **box))
-        out.append(_el("rect", style=style, **box))
+        out.append(_el("rect", fill="var(--ink)", fill_opacity=f"{k / 5:.1f}", **box))
     return "".join(out) + _text(x + 116, y + 12, ends[1], "tick")
 
 
@@ -176,27 +174,26 @@ def attention(
     """
     columns = len(titles) + 1
     size = min(112.0, (width - 12 * (columns - 1)) / columns)
-    row, top = size + 30, 22.0
-    names = [_fit(title, size + 10, 12) for title in titles]
-    out = [_el("g", digit(pixels, size, alt), transform=f"translate(0,{top + 26:g})")]
+    row, top, left = size + 30, 46.0, size + 12
+    frame = _el("rect", class_="grid", fill="none", x=0, y=top, width=size, height=size)
+    image = _el("g", digit(pixels, size, alt), transform=f"translate(0,{top:g})")
+    out = [_text(0, 12, words.IMAGE_COLUMN, "tick"), image, frame]
     alike = []
-    for k, title in enumerate(names):
-        x = (size + 12) * (k + 1)
-        out.append(_text(x, 12, title, "tick"))
-        its = teacher.grids[k]
+    for k, title in enumerate(titles):
+        x, its = left * (k + 1), teacher.grids[k]
+        out.append(_text(x, 12, _fit(title, size + 10, 12), "tick"))
         peak = max((v for line in its for v in line), default=1.0) or 1.0
-        for i, one in enumerate((teacher, student)):
-            grid = one.grids[k] if k < len(one.grids) else []
-            out.append(_map(grid, (x, top + 26 + i * row, size), peak, one.role))
         mine = student.grids[k] if k < len(student.grids) else []
+        out.append(_map(its, (x, top, size), peak, teacher.role))
+        out.append(_map(mine, (x, top + row, size), peak, student.role))
         alike.append(words.alike(closeness(its, mine)))
-        out.append(_text(x, top + 2 * row + 14, alike[-1], ""))
-    for i, one in enumerate((teacher, student)):
-        x, y = (size + 12, top + 18 + i * row) if not i else (0, top + 18 + row)
-        mark = _mark(one.role, x + 7, y - 5)
-        name = _text(x + 20, y, _fit(one.name, width - x - 20, 14), "name")
-        out.append(_el("g", mark, name, class_=_role(one.role)))
-    return _svg(width, top + 2 * row + 20, words.maps_said(alt, student.name, titles, alike), *out)
+        out.append(_text(x, top + row + size + 18, alike[-1], ""))
+    for one, y in ((teacher, top - 10), (student, top + row - 8)):
+        name = _text(left + 20, y, _fit(one.name, width - left - 20, 14), "name")
+        out.append(_el("g", _mark(one.role, left + 7, y - 5), name, class_=_role(one.role)))
+    foot = top + row + size + 34
+    label = words.maps_said(alt, student.name, titles, alike)
+    return _svg(width, foot + 20, label, *out, _key(left, foot, words.WEAK_STRONG))
 
 
 def _map(grid: Matrix, place: tuple[float, float, float], peak: float, role: str) -> str:
@@ -265,9 +262,13 @@ def relations(
         out.append(_borders(classes, x, top, cell))
     said = [_blocks(one, classes) for one in (teacher, student) if one.values]
     alike = words.agree(correlation(teacher.values, student.values))
-    key = _key(left, top + side + 24, ends)
-    label = words.relations_said(said, alike)
-    return _svg(width, top + side + 44, label, *out, key)
+    foot = top + side + 24
+    below = 24 if width < 480 else 0  # beside the key there is no room
+    out.append(_key(left, foot, ends))
+    right = left + 2 * side + gap + left
+    end = {} if below else {"text_anchor": "end"}
+    out.append(_text(left if below else right, foot + 13 + below, alike, "", **end))
+    return _svg(width, foot + 20 + below, words.relations_said(said, alike), *out)
 
 
 def _runs(classes: Sequence[str]) -> list[tuple[str, int, int]]:

@@ -20,6 +20,7 @@ from workbench import words
 from workbench.base import BadInput, Knob, Method
 from workbench.charts import escape
 from workbench.data import DATA, Data
+from workbench.inside import compared
 from workbench.methods import METHODS
 from workbench.models import MODELS
 from workbench.recipe import Recipe, digest, teacher
@@ -27,7 +28,11 @@ from workbench.recipes import RECIPES
 
 #: Knobs that no visitor turns: the app has one split, its seeds are counted, its pace is fixed.
 FIXED = ("seed", "events", "split", "images")
-FIRST = ("learning_rate", "steps", "seeds", "batch_size", "teacher")
+FIRST = ("learning_rate", "steps", "seeds", "batch_size", "teacher", "assistant", "generations")
+#: What only a method with a teacher has.
+TAUGHT = ("teacher", "assistant", "generations")
+#: The assistant that is none.
+NOBODY = "none"
 #: Method knobs that stand in front; the others are behind "More".
 FRONT = 2
 #: Floating-point operations a second of one slow core, and the longest training in seconds.
@@ -52,7 +57,17 @@ class Setup:
         """About how long it takes on one slow core."""
         recipe = self.recipe
         batch = min(recipe.batch_size or recipe.data.images, recipe.data.images)
-        return self.seeds * recipe.steps * batch * 3 * _size(recipe.student)[1] / SPEED
+        work = self.seeds * _size(recipe.student)[1]
+        work += sum(_size(link.student)[1] for link in chain(recipe)[1:-1])
+        return recipe.steps * batch * 3 * work / SPEED
+
+
+def chain(recipe: Recipe) -> list[Recipe]:
+    """The recipe with all that came before it, the first teacher first."""
+    found = [recipe]
+    while found[0].teachers:
+        found.insert(0, found[0].teachers[0])
+    return found
 
 
 @functools.cache
@@ -63,6 +78,11 @@ def _size(student: str) -> tuple[int, int]:
     data = DATA["digits"]
     network = MODELS[student](data.shape, data.classes).eval()
     return parameters(network), flops(network, torch.zeros(1, *data.shape))
+
+
+def weights(student: str) -> int:
+    """How many a model has."""
+    return _size(student)[0]
 
 
 # ------------------------------------------------------------------------------------ knobs
@@ -79,6 +99,9 @@ def common() -> dict[str, Knob]:
         "seeds": Knob("seeds", "int", 12, 1, 24, (1, 24), title=words.SEEDS,
                       meaning=words.SEEDS_MEANING),
         "teacher": _choice("teacher", "mlp-256-256", models, words.TEACHER_KNOB),
+        "assistant": _choice("assistant", NOBODY, (NOBODY, *models), words.ASSISTANT),
+        "generations": Knob("generations", "int", 1, 1, 5, (1, 5), title=words.GENERATIONS,
+                            meaning=words.GENERATIONS_MEANING),
     }  # fmt: skip
     declared = Recipe.knobs() | DATA["digits"].knobs()
     later |= {name: knob for name, knob in declared.items() if name not in FIXED}
@@ -87,7 +110,9 @@ def common() -> dict[str, Knob]:
 
 
 def _choice(name: str, default: str, choices: Sequence[str], title: str) -> Knob:
-    meaning = words.TEACHER_MEANING if name == "teacher" else ""
+    meaning = {"teacher": words.TEACHER_MEANING, "assistant": words.ASSISTANT_MEANING}.get(
+        name, ""
+    )
     return Knob(name, "choice", default, choices=tuple(choices), title=title, meaning=meaning)
 
 
@@ -106,7 +131,11 @@ def values_of(setup: Setup) -> dict[str, Any]:
     found = defaults(recipe.method.key()) | recipe.values() | recipe.data.values()
     found |= {"knobs": recipe.method.values(), "student": recipe.student, "seeds": setup.seeds}
     if recipe.teachers:
-        found["teacher"] = recipe.teachers[0].student
+        first, *between = [link.student for link in chain(recipe)[:-1]]
+        found["teacher"] = first
+        other = bool(between) and between[0] != recipe.student
+        found["assistant"] = between[0] if other else NOBODY
+        found["generations"] = 1 + len(between) - other
     return {name: found[name] for name in ("method", "knobs", *common())}
 
 
@@ -140,7 +169,12 @@ def setup(found: object, text: bool = True) -> Setup:
     data = DATA["digits"](**{k: v for k, v in value.items() if k in Data.knobs()})
     chosen = {k: v for k, v in value.items() if k in Recipe.knobs()}
     taught = (teacher(data, value["teacher"]),) if "teacher" in method.needs else ()
+    before = [value["assistant"]] if value["assistant"] != NOBODY else []
+    before += [value["student"]] * (value["generations"] - 1)
+    for name in before if taught else ():  # each learns from the one before, and teaches the next
+        taught = (Recipe(name, data, method, taught, **chosen),)
     recipe = Recipe(value["student"], data, method, taught, **chosen)
+    compared(recipe)  # says what is wrong with the names of layers
     made = Setup(recipe, value["seeds"])
     if made.seconds > LONGEST:
         raise BadInput(words.LONG.format(math.ceil(made.seconds / 60)))
@@ -335,20 +369,19 @@ def html() -> str:
 
 
 def _shared(knob: Knob) -> str:
-    """A knob of all methods; the teacher only of those that have one."""
-    if knob.name != "teacher":
+    """A knob of all methods; those about teachers only where there is one."""
+    if knob.name not in TAUGHT:
         return _row(knob)
     taught = " ".join(key for key, method in METHODS.items() if "teacher" in method.needs)
     return f'<div data-method="{escape(taught)}" hidden>{_row(knob)}</div>'
 
 
 def _block(key: str, knobs: list[Knob]) -> tuple[str, str]:
-    """A method's paper and first knobs, and those that stand behind 'More'."""
-    paper = f'<p class="paper">{escape(METHODS[key].paper)}</p>'
+    """A method's first knobs, and those that stand behind 'More'."""
     rows = [_row(replace(knob), key) for knob in knobs]
     wrap = f'<div data-method="{escape(key)}" hidden>'
     rest = "".join(rows[FRONT:])
-    own = f"{wrap}{paper}{''.join(rows[:FRONT])}</div>"
+    own = f"{wrap}{''.join(rows[:FRONT])}</div>"
     return own, f"{wrap}{rest}</div>" if rest else ""
 
 
@@ -392,6 +425,6 @@ def _row(knob: Knob, method: str = "") -> str:
 
 def _option(knob: Knob, choice: str) -> str:
     shown = choice
-    if knob.name in ("student", "teacher") and choice in MODELS:
+    if choice in MODELS:
         shown = f"{choice}, {words.STUDENT_MEANING.format(words.thousands(_size(choice)[0]))}"
     return f'<option value="{escape(choice)}">{escape(shown)}</option>'

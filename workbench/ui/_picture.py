@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from workbench import charts, words
 from workbench.charts import Opinion, Series, Term, escape
 from workbench.recipe import Recipe
-from workbench.ui import _form
+from workbench.ui import _form, _inside
 from workbench.ui._compare import Compared, compare, differences, scores, tuned
 from workbench.ui._desk import Sight, current, look
 from workbench.ui._take import Teacher, gallery, heard, softmax
@@ -311,6 +311,12 @@ def everybody(now: Scene) -> str:
     table = charts.opinions_table(models, caption=words.EVERYBODY)
     figure = f'<div class="figure" id="answers">{drawn}</div>'
     return f"{heading}{figure}{_under('answers', table)}"
+
+
+def panel(now: Scene) -> str:
+    """What the shown run's method compares inside teacher and student."""
+    sight = now.chosen or now.bar
+    return _inside.panel(sight, now.sights, now.visitor.sample, now.widths[2])
 
 
 # ------------------------------------------------------------------- the verdict, the table

@@ -12,7 +12,7 @@ import gradio as gr
 
 from workbench import jobs, words
 from workbench.base import BadInput
-from workbench.ui import Page, _desk, _form, _picture
+from workbench.ui import Page, _desk, _form, _inside, _picture
 from workbench.ui._picture import WIDTHS, Scene, scene
 from workbench.ui._tabs import Sessions, failure, kept_token
 from workbench.ui._take import finished, gallery
@@ -21,6 +21,7 @@ from workbench.ui._visitor import Visitor, change, is_token, token_of, visitor
 #: Seconds between two looks at a run.
 LOOK = 0.1
 CLICKS = "window.workbench.clicks(element, trigger)\n"
+LATEX: list[dict[str, str | bool]] = [{"left": "$", "right": "$", "display": False}]
 #: Marks the picked image in the gallery, whose pictures stay.
 PRESS = """
 const press = () => element.querySelectorAll('[data-sample]').forEach((button) =>
@@ -46,7 +47,12 @@ LATER = """async (token, form, widths) => {
 
 #: The parts of the page in the order in which every handler gives them back.
 BUTTONS = ("main", "second", "third", "ghost")
-PARTS = ("status", "chart", "tools", "image", "finding", "pins", "samples", "everybody", "details")
+PARTS = (
+    "status", "chart", "tools", "image", "finding", "card", "formula", "pairs", "code", "panel",
+    "pins", "samples", "everybody", "details",
+)  # fmt: skip
+#: What the form's method looks like: it changes with a knob, without a training.
+ABOUT = ("card", "formula", "pairs", "code")
 #: What is drawn again only when nothing is under way.
 CALM = ("tools", "details")
 
@@ -142,6 +148,11 @@ def draw(one: Visitor, here: Session, calm: bool = True) -> dict[str, Any]:
         "tools": _picture.chart_tools,
         "image": _picture.image,
         "finding": _picture.finding,
+        "card": lambda _: _inside.card(here.form),
+        "formula": lambda _: _inside.formula(here.form),
+        "pairs": lambda now: _inside.pairs(here.form, now.widths[2]),
+        "code": lambda _: _inside.code(here.form),
+        "panel": _picture.panel,
         "pins": _picture.pins,
         "samples": lambda now: str(now.visitor.sample),
         "everybody": _picture.everybody,
@@ -280,11 +291,11 @@ def clicked(token: object, form: object, request: gr.Request, event: gr.EventDat
 
 
 def changed(token: object, form: object, request: gr.Request) -> list[Any]:
-    """A knob moved: only the bar and its status can change."""
+    """A knob moved: only the bar, its status and what is said of the method can change."""
     here = session(request)
     here.form, here.message, here.watched = (form if isinstance(form, str) else ""), "", ""
     found = drawn(visitor(str(token)), here)
-    return [*(found[name] for name in BUTTONS), found["status"]]
+    return [found[name] for name in (*BUTTONS, "status", *ABOUT)]
 
 
 def resized(token: object, widths: object, request: gr.Request) -> list[Any]:
@@ -378,6 +389,18 @@ def fill() -> None:
             parts["image"] = _html("image")
     with gr.Column(elem_id="wide"):
         parts["finding"] = _html("finding")
+        with gr.Row(elem_id="about"):
+            with gr.Column(elem_id="method"):
+                parts["card"] = _html("card")
+                parts["formula"] = gr.Markdown(
+                    "", latex_delimiters=LATEX, elem_id="formula", elem_classes="formula"
+                )
+                parts["pairs"] = gr.HTML(
+                    "", js_on_load=_inside.script(), elem_id="pairs", apply_default_css=False
+                )
+                parts["code"] = _html("code")
+            with gr.Column(elem_id="within"):
+                parts["panel"] = _html("panel")
         parts["pins"] = _html("pins")
         with gr.Row(elem_classes="answers"):
             parts["samples"] = gr.HTML(
@@ -449,8 +472,8 @@ def _wire(
         button.click(pressed, [button, token, form], page, **quiet).success(**chain)
     for area in (presets, *(parts[n] for n in ("status", "image", "pins", "samples"))):
         area.click(clicked, [token, form], [form, *page], **quiet)
-    bar_parts = [*(parts[name] for name in BUTTONS), parts["status"]]
-    form.input(changed, [token, form], bar_parts, trigger_mode="always_last", **quiet)
+    told = [parts[name] for name in (*BUTTONS, "status", *ABOUT)]
+    form.input(changed, [token, form], told, trigger_mode="always_last", **quiet)
     ear.input(resized, [token, ear], page, trigger_mode="always_last", **quiet)
 
 
