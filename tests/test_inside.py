@@ -6,7 +6,7 @@ from lab import digits
 
 from workbench import METHODS, Recipe
 from workbench.base import BadInput
-from workbench.inside import compared, compares, drawn, layers, related, sizes, views
+from workbench.inside import compared, compares, drawn, related, sizes, views
 from workbench.models import MODELS
 
 COMPARING = [name for name, method in METHODS.items() if compares(method)]
@@ -50,10 +50,3 @@ def test_views_have_their_sizes_and_what_they_show_is_of_one_scale(name):
 def test_methods_that_choose_no_layers_compare_none():
     kd = Recipe("cnn-4", digits(), METHODS["kd"](), (Recipe("cnn-8", digits()),))
     assert compared(kd) == () and sizes(kd, torch.zeros(60, dtype=torch.int64)) == []
-
-
-def test_layers_say_their_grid_and_width():
-    assert [(one.name, one.grid, one.width) for one in layers("cnn-8", *SHAPE)] == [
-        ("stage1", (8, 8), 8), ("stage2", (4, 4), 16), ("stage3", (4, 4), 16),
-    ]  # fmt: skip
-    assert [(one.grid, one.width) for one in layers("mlp-16", *SHAPE)] == [(None, 16)]

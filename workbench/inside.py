@@ -8,38 +8,20 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
 from workbench.base import Batch, Copies, Method, Outputs
 from workbench.engine import listen
-from workbench.models import MODELS
+from workbench.models import MODELS, layers
 from workbench.recipe import Recipe
 
 #: Samples of each class in a matrix of relations.
 EACH = 3
 #: Samples on which a loss is tried: enough for triplets, few enough for all of them.
 ROWS = 12
-
-
-@dataclass(frozen=True)
-class Layer:
-    """A layer whose features a network gives: its grid where it is a map, and its width."""
-
-    name: str
-    grid: tuple[int, int] | None
-    width: int
-
-
-@functools.lru_cache(maxsize=256)
-def layers(model: str, shape: tuple[int, ...], classes: int) -> tuple[Layer, ...]:
-    """The layers of a model for samples of a shape, from the input on."""
-    said = listen(MODELS[model](shape, classes), torch.zeros(2, *shape), features=True)
-    return tuple(
-        Layer(name, said.grids.get(name), value.shape[-1]) for name, value in said.features.items()
-    )
 
 
 class _Read(dict[str, Tensor]):
@@ -69,7 +51,8 @@ def compared(recipe: Recipe) -> tuple[tuple[str, str], ...]:
         return ()
     method, data = recipe.method, recipe.data
     part = data.parts()["train"]
-    x, y = part.x[:ROWS], part.y[:ROWS]
+    few = replace(part, kept=part.kept[:ROWS], y=part.y[:ROWS])
+    x, y = few.x, few.y
     made = [MODELS[name](data.shape, data.classes) for name in _names(recipe)]
     mine, its = (listen(network, x, features=True) for network in made)
     batch = Batch(x, y, torch.arange(len(y)))
@@ -84,7 +67,7 @@ def compared(recipe: Recipe) -> tuple[tuple[str, str], ...]:
         for name, share, _ in method.stages:
             method.loss(mine, its, Batch(x, y, batch.index, progress=done, stage=name), adapter)
             done += share
-    order = [layer.name for layer in layers(recipe.student, data.shape, data.classes)]
+    order = list(layers(recipe.student, data.shape))
     found = {(a[1], b[1]) for a, b in zip(log, log[1:], strict=False) if (a[0], b[0]) == (0, 1)}
     return tuple(sorted(found, key=lambda pair: order.index(pair[0])))
 
@@ -103,9 +86,8 @@ def drawn(recipe: Recipe) -> tuple[tuple[str, str], ...]:
     pairs = compared(recipe)
     if recipe.method.shows != "maps":
         return pairs
-    shape, classes = recipe.data.shape, recipe.data.classes
     maps = [
-        {layer.name for layer in layers(name, shape, classes) if layer.grid}
+        {key for key, layer in layers(name, recipe.data.shape).items() if layer.grid}
         for name in (_names(recipe) if pairs else ())
     ]
     return tuple(p for p in pairs if all(n in known for n, known in zip(p, maps, strict=True)))
@@ -131,6 +113,5 @@ def sizes(recipe: Recipe, y: Tensor) -> list[tuple[int, int]]:
     if recipe.method.shows != "maps":
         count = len(related(y.tolist()))
         return [(count, count)] * len(drawn(recipe))
-    known = layers(recipe.student, recipe.data.shape, recipe.data.classes) if drawn(recipe) else ()
-    grids = {layer.name: layer.grid or (0, 0) for layer in known}
-    return [(len(y), grids[mine][0] * grids[mine][1]) for mine, _ in drawn(recipe)]
+    known = layers(recipe.student, recipe.data.shape) if drawn(recipe) else {}
+    return [(len(y), known[mine].positions) for mine, _ in drawn(recipe)]

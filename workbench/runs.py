@@ -630,8 +630,9 @@ class Recorder:
         for recipe, places in self.arms.items():
             if inside.compares(recipe.method) and recipe.student in MODELS:
                 test, network = recipe.data.parts()["test"], state.network(places[0])
-                x = test.x[:GALLERY].to(next(network.parameters()))
-                found += inside.views(recipe, network, x, test.y[:GALLERY])
+                some = dataclasses.replace(test, kept=test.kept[:GALLERY], y=test.y[:GALLERY])
+                x = some.x.to(next(network.parameters()))
+                found += inside.views(recipe, network, x, some.y)
         return b"".join(one.to("cpu", torch.float16).numpy().tobytes() for one in found)
 
     def save(self, state: State) -> None:

@@ -23,6 +23,7 @@ from workbench.charts.inside import (
 )
 from workbench.charts.lineage import Generation, lineage, lineage_table
 from workbench.methods import METHODS
+from workbench.models import layers
 from workbench.recipe import Recipe
 from workbench.ui import _form
 from workbench.ui._compare import scores
@@ -134,8 +135,8 @@ def _towers(recipe: Recipe) -> tuple[Tower, Tower]:
             role,
             f"{word} {name}",
             [
-                (layer.name, words.layer_size(layer.grid, layer.width))
-                for layer in inside.layers(name, data.shape, data.classes)
+                (key, words.layer_size(layer.grid, layer.width))
+                for key, layer in layers(name, data.shape).items()
             ],
         )
         for role, word, name in (
@@ -227,9 +228,8 @@ def _relations(sight: Sight, its: Views, mine: Views, sample: int, width: int) -
 def _grids(recipe: Recipe, who: int) -> list[tuple[int, int]]:
     """The grids of one network's layers, by pair."""
     name = recipe.teachers[0].student if who else recipe.student
-    known = inside.layers(name, recipe.data.shape, recipe.data.classes)
-    grids = {layer.name: layer.grid or (1, layer.width) for layer in known}
-    return [grids[pair[who]] for pair in inside.drawn(recipe)]
+    known = layers(name, recipe.data.shape)
+    return [known[pair[who]].grid or (1, 1) for pair in inside.drawn(recipe)]
 
 
 def _grid(values: Sequence[float], grid: tuple[int, int]) -> Matrix:

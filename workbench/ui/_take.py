@@ -182,7 +182,7 @@ def taught(recipe: Recipe) -> list[list[list[float]]]:
     if folder is None:
         raise Untaught
     test, run = recipe.data.parts()["test"], Run.at(folder)
-    found = inside.views(recipe, run.student(), test.x[:GALLERY], test.y[:GALLERY], 1)
+    found = inside.views(recipe, run.student(), test.kept[:GALLERY], test.y[:GALLERY], 1)
     return [one.tolist() for one in found]
 
 
