@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,7 +44,7 @@ class Lesson:
     @property
     def notebook(self) -> Path:
         """Where its notebook lies."""
-        slug = self.title.lower().replace(" ", "_")
+        slug = re.sub(r"\W+", "_", self.title.lower()).strip("_")
         return NOTEBOOKS / f"{self.number}_{slug}.ipynb"
 
     def describe(self) -> dict[str, Any]:
