@@ -15,6 +15,7 @@ from workbench.charts import (
     Note,
     Opinion,
     Row,
+    Score,
     Series,
     Term,
     apart,
@@ -122,6 +123,9 @@ def pictures(width=544, name="Distilled, T = 8"):
         "digit": charts.digit([[0.0, 0.5], [1.0, math.nan]], 64, name),
         "losses": charts.losses(terms, width=width, total=10),
         "spread": charts.spread(difference(name), width=width),
+        "scores": charts.scores(
+            [Score("kd", name, [0.92, None, 0.94], name), Score("labels", "b", [])], width=width
+        ),
         "confusion": charts.confusion_difference(change, width=width, picked=(2, 3)),
         "reliability": charts.reliability(bins, width=width, name=name),
     } | inside(width, name)
@@ -188,6 +192,7 @@ def test_is_an_image_with_a_label(which):
     ("similarity", ["2 most for 3"]),
     ("guess", ["You said 70", "81.8", "Distilled, T = 8 81.8"]),
     ("losses", ["1.25", "labels –"]),
+    ("scores", ["93.0", "± 1.4", "b: –"]),
     ("spread", ["+11.2", "10.3 to 12.2", "3 pairs"]),
     ("confusion", ["2 read as 3 5.0", "9 read as 0 −1.2"]),
     ("pairing", ["1 8 × 8 × 8", "Compared: 1 with 2, Distilled, T = 8 with 3."]),

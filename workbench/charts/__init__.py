@@ -1409,6 +1409,50 @@ def differences(rows: Sequence[Difference], *, width: float) -> str:
     return _el("div", *out, class_="forest narrow" if narrow else "forest")
 
 
+# ---------------------------------------------------------------- scores
+
+
+@dataclass(frozen=True)
+class Score:
+    """One kind of student in a picture of scores: a fraction per student, and a word on it."""
+
+    role: str
+    name: str
+    values: Sequence[float | None]
+    note: str = ""
+
+
+def scores(rows: Sequence[Score], *, width: float, low: float = 0.0, high: float = 1.0) -> str:
+    """Kinds of students below each other on one axis in per cent: each a dot, their mean marked.
+
+    What lies beyond the axis stays at its end; the numbers beside the names are exact.
+    """
+    x, tall, out, said = _Scale(low, high, width), 54.0, [], []
+    stride = _nice(100 * (high - low) / max(2, min(10, width // 72)))
+    count = math.floor(100 * (high - low) / stride + 1e-9)
+    ticks = [low + k * stride / 100 for k in range(count + 1)]
+    foot = tall * len(rows) + 6
+    out += [_line(x(t), 0, x(t), foot, "grid") for t in ticks]
+    for i, row in enumerate(rows):
+        y, found = tall * i + 40, [v for v in row.values if is_number(v)]
+        measured = mean_percent(mean_sd(found))
+        said.append(f"{row.name}: {measured}{', ' if row.note else ''}{row.note}.")
+        tail = _el("tspan", escape(row.note), class_="aside", dx=8) if row.note else ""
+        room = width - _text_width(measured + row.note, 13) - 24
+        drawn = _text(0, y - 20, _fit(row.name, room), "name halo")
+        drawn += _el("text", escape(measured), tail, class_="val halo", x=width, y=y - 20,
+                     text_anchor="end")  # fmt: skip
+        drawn += _line(x(low), y, x(high), y, "zero")
+        for value in found:
+            drawn += _el("circle", cx=x(value), cy=y, r=4, fill="var(--c)", fill_opacity="0.35")
+        drawn += _mark(row.role, x(sum(found) / len(found)), y, 6) if found else ""
+        out.append(_el("g", drawn, class_=_role(row.role)))
+    for t in ticks:
+        text = percent(t, 0) if t is ticks[-1] else plain(100 * t, 0)
+        out.append(_text(x(t), foot + 16, text, "tick", text_anchor="middle"))
+    return _svg(width, foot + 24, " ".join(said), *out)
+
+
 # ---------------------------------------------------------------- confusions
 
 
