@@ -57,7 +57,7 @@ def compare(
     by the students that were trained with it. `fields` are other fields of the recipe (steps, …).
     """
     check(methods, splits, seeds)
-    base = Recipe(student, data, learning_rate=learning_rate or 1e-2, **fields)
+    base = Recipe(student, learning_rate=learning_rate or 1e-2, **fields)
     arms = [
         [_arm(base, method, teacher, split) for split in _splits(data, splits)]
         for method in methods
@@ -211,7 +211,7 @@ def sweep(
     cells = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
     if len(cells) * seeds > 2000:
         raise BadInput(f"sweep: {len(cells)} settings × {seeds} seeds; expected at most 2000")
-    base = Recipe(student, data, **fields)
+    base = Recipe(student, **fields)  # with labels: not every method needs them
     recipes: list[Recipe] = []
     for cell in cells:
         knobs = {k: v for k, v in cell.items() if k in kind.knobs()}

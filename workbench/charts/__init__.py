@@ -1427,20 +1427,20 @@ def scores(rows: Sequence[Score], *, width: float, low: float = 0.0, high: float
 
     What lies beyond the axis stays at its end; the numbers beside the names are exact.
     """
-    x, tall, out, said = _Scale(low, high, width), 54.0, [], []
+    x, tall, out, said = _Scale(low, high, width - 8), 48.0, [], []
     stride = _nice(100 * (high - low) / max(2, min(10, width // 72)))
     count = math.floor(100 * (high - low) / stride + 1e-9)
     ticks = [low + k * stride / 100 for k in range(count + 1)]
     foot = tall * len(rows) + 6
     out += [_line(x(t), 0, x(t), foot, "grid") for t in ticks]
     for i, row in enumerate(rows):
-        y, found = tall * i + 40, [v for v in row.values if is_number(v)]
+        y, found = tall * i + 36, [v for v in row.values if is_number(v)]
         measured = mean_percent(mean_sd(found))
         said.append(f"{row.name}: {measured}{', ' if row.note else ''}{row.note}.")
         tail = _el("tspan", escape(row.note), class_="aside", dx=8) if row.note else ""
         room = width - _text_width(measured + row.note, 13) - 24
-        drawn = _text(0, y - 20, _fit(row.name, room), "name halo")
-        drawn += _el("text", escape(measured), tail, class_="val halo", x=width, y=y - 20,
+        drawn = _text(0, y - 18, _fit(row.name, room), "name halo")
+        drawn += _el("text", escape(measured), tail, class_="val halo", x=width, y=y - 18,
                      text_anchor="end")  # fmt: skip
         drawn += _line(x(low), y, x(high), y, "zero")
         for value in found:

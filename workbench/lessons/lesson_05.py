@@ -206,6 +206,6 @@ LESSON = Lesson(
     },
     misconception="Dark knowledge is why soft answers always beat hard labels.",
     exercises=(Q1, Q2, Q3),
-    recipes=("few-labels", "unlabelled", "noisy-labels", "left-out"),
+    recipes=("few-labels", "unlabelled", "noisy-labels", "left-out", "noise-images"),
     page="train",
 )

@@ -9,7 +9,7 @@ _ARMS: tuple[Arm, ...] = (
     ("scratch", {}, 1e-3, _NOISY),
     ("hard-labels", {"alpha": 1}, 1e-2, _NOISY),
     ("kd", {"temperature": 8, "alpha": 1}, 3e-2, _NOISY),
-    ("kd", {"temperature": 8, "alpha": 0.5}, 1e-2, _NOISY),
+    ("kd", {"temperature": 8, "alpha": 0.5}, 1e-1, _NOISY),
 )
 
 
