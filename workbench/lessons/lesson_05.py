@@ -72,7 +72,7 @@ Q1 = Exercise(
         Wrong("uniform", lambda p: torch.full_like(p, 0.1),
               "every digit gets the same, the first too. The largest share should stay."),
         Wrong("hard", _one_hot,
-              "this is the hard label: 100 % and nothing besides. Keep the largest share as it is."),
+              "this is the hard label: 100 % and nothing besides. Keep the largest share."),
         Wrong("nothing", _nothing,
               "the others get nothing. Divide what is left, 1 − most, among them."),
         Wrong("one for all", _smoothed,

@@ -1,4 +1,4 @@
-"""Fifty labels, 950 images without: what are a teacher's names for them worth, what its answers?"""
+"""Fifty labels, 950 images without: are a teacher's answers worth more than its mere names?"""
 
 from workbench.recipe import Recipe
 from workbench.recipes._splits import Arm, over_splits
