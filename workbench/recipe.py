@@ -19,6 +19,8 @@ from workbench.models import MODELS
 FORMAT = 1
 #: So many numbers make one batch; with more of them, a step needs gigabytes.
 WHOLE = 10_000_000
+#: With more training images than this, a teacher takes more and larger steps.
+MANY = 10_000
 #: The student and method of somebody's own networks, which only `distill` knows.
 EXTERNAL = "external"
 
@@ -173,4 +175,7 @@ def arms(recipes: Sequence[Recipe]) -> dict[Recipe, list[int]]:
 
 def teacher(data: Data, student: str = "mlp-256-256") -> Recipe:
     """The teacher of a split: trained on labels of all its training images, by minibatches."""
-    return Recipe(student, data.whole(), **MODELS[student].teaching)
+    how = dict(MODELS[student].teaching)
+    if data.size > MANY and how.get("steps"):
+        how |= MODELS[student].family.LARGE
+    return Recipe(student, data.whole(), **how)

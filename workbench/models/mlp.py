@@ -22,6 +22,9 @@ class MLP(Network):
     TEACHING: ClassVar[Mapping[str, Any]] = {
         "steps": 600, "batch_size": 64, "learning_rate": 2e-3, "events": 20,
     }  # fmt: skip
+    LARGE: ClassVar[Mapping[str, Any]] = {
+        "steps": 4000, "batch_size": 128, "schedule": "cosine",
+    }  # fmt: skip
     SIZES: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "mlp-4": {"widths": (4,)},
         "mlp-8": {"widths": (8,)},
