@@ -94,10 +94,10 @@ class Memory(Named):
         plain = cross_entropy(student.logits, batch.y)
         return {"past": self.share * ce, "labels": (1 - self.share) * plain}
 
-    def update(self, adapter, student, outputs, batch):
+    def update(self, adapter, network, student, teacher, batch):
         assert not torch.is_grad_enabled()
         for i, copy in enumerate(adapter.each):
-            copy.said[rows(batch, i)] = outputs.logits[i].softmax(-1).to(copy.said)
+            copy.said[rows(batch, i)] = student.logits[i].softmax(-1).to(copy.said)
             copy.count += 1
 
 

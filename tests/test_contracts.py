@@ -370,12 +370,13 @@ def test_a_method_says_what_it_is(name):
     assert method.title and method.paper
     doc = inspect.getdoc(method)
     assert len(doc) > 100 and "Shapes:" in doc and "$" in doc
-    known = {"labels", "teacher", "features", "maps", "live teacher", "whole batch"}
+    known = {"labels", "teacher", "features", "maps", "network", "live teacher"}
+    known |= {"whole batch"}
     assert method.needs <= known
     assert dataclasses.is_dataclass(method) and method() == method()
     assert [f.name for f in dataclasses.fields(method)] == list(method.knobs())
-    assert math.isclose(sum(share for _, share, _ in method.stages), 1)
-    assert all(who in ("student", "adapter", "both") for _, _, who in method.stages)
+    assert math.isclose(sum(share for _, share, _ in method().plan()), 1)
+    assert all(who in ("student", "adapter", "both") for _, _, who in method().plan())
 
 
 @methods

@@ -558,7 +558,7 @@ def past(drawn, progress=0.5, lead=(), index=None, n=20, alpha=0.8):
     method, batch = METHODS["own-predictions"](alpha=alpha), Batch(s, y, index, progress=progress)
     student = Outputs(s.expand(*lead, B, C))
     memory = method.setup(student, None, batch, n, None)
-    method.update(memory, None, Outputs(t.expand(*lead, B, C)), batch)
+    method.update(memory, None, Outputs(t.expand(*lead, B, C)), None, batch)
     return method, student, batch, memory
 
 

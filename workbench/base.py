@@ -430,7 +430,32 @@ class Terms(Mapping[str, Tensor]):
         return repr(dict(self))
 
 
-Build = Callable[[Callable[[], nn.Module]], nn.Module]
+class Build:
+    """What `setup` may ask for: a copy per student of what it makes, and networks like theirs.
+
+    `build(make)` gives make() once per student, seeded like the student. `build.network()` gives
+    a copy of the students' network as it stands (an average begins there), with `fresh` the same
+    architecture from another initialisation (a peer); for methods that declare the need
+    "network", which have a stack to themselves.
+    """
+
+    def __init__(
+        self, seeds: Sequence[int], stacked: bool, network: Callable[[bool], nn.Module] | None
+    ) -> None:
+        self.seeds, self.stacked, self._network = seeds, stacked, network
+
+    def __call__(self, make: Callable[[], nn.Module]) -> nn.Module:
+        """make() with one copy per student."""
+        return Copies(make, self.seeds, self.stacked)
+
+    def network(self, fresh: bool = False) -> nn.Module:
+        """A network of the students' shape that is nobody else's."""
+        assert self._network is not None, 'only for a method with the need "network"'
+        return self._network(fresh)
+
+
+#: How far a peer's seeds lie from its students': equal seeds would make it their equal.
+PEER = 7_368_787
 
 
 class Method(Knobbed):
@@ -443,7 +468,7 @@ class Method(Knobbed):
 
     title: ClassVar[str]
     paper: ClassVar[str]
-    #: out of: labels, teacher, features, maps, live teacher, whole batch
+    #: out of: labels, teacher, features, maps, network, live teacher, whole batch
     needs: ClassVar[frozenset[str]] = frozenset({"teacher"})
     #: (name, share of the steps, what learns: "student", "adapter" or "both")
     stages: ClassVar[tuple[tuple[str, float, str], ...]] = (("", 1.0, "both"),)
@@ -503,14 +528,26 @@ class Method(Knobbed):
         """What must be learnt or remembered besides the student; None if nothing.
 
         `student` and `teacher` are outputs for `sample`; n is the number of samples in the data;
-        `build(make)` returns make() with one copy per student, seeded like the student.
+        `build` makes one copy per student, or networks like theirs.
         """
         return None
 
+    def plan(self) -> tuple[tuple[str, float, str], ...]:
+        """The stages of this method with these knobs."""
+        return self.stages
+
     def update(
-        self, adapter: nn.Module, student: nn.Module, outputs: Outputs, batch: Batch
+        self,
+        adapter: nn.Module,
+        network: nn.Module,
+        student: Outputs,
+        teacher: Outputs | None,
+        batch: Batch,
     ) -> None:
-        """After the optimiser's step and without gradient: memories, moving averages."""
+        """After the optimiser's step and without gradient: memories, moving averages.
+
+        `network` is the students' after the step, `student` what it said before it.
+        """
 
     def view(self, features: Tensor) -> Tensor:
         """What of one layer (…, B, P, D) is compared, to be looked at: it decides nothing.

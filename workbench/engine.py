@@ -7,17 +7,18 @@ generator may be advanced from several threads, and a gradient mode left open wo
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor, nn
 
 from workbench.adamw import StackedAdamW
-from workbench.base import BadInput, Batch, Copies, Method, Outputs, Terms, stack
+from workbench.base import PEER, BadInput, Batch, Build, Copies, Method, Outputs, Terms, stack
 from workbench.data import Data, as_numbers
 from workbench.events import Event, Row, finite
 from workbench.functional import mixture, soft_log_probs
@@ -211,7 +212,7 @@ class Part:
     said: Outputs | None = None  # cached, by row
     live: nn.Module | None = None  # or asked at every step
     adapter: nn.Module | None = None
-    optimiser: TorchAdamW | None = None
+    optimiser: Optimiser | None = None
     features: bool = False
     terms: Mapping[str, Tensor] = field(default_factory=dict)
     _drawn: Tensor | None = None  # the stretch of steps that `_shown` is about
@@ -310,7 +311,7 @@ class Stack:
             mine, said = part.show(self.feed, batch, self.stacked, heard.logits, progress)
             part.terms = named = part.method.loss(heard, said, mine, part.adapter)
             terms += [named.whole] if isinstance(named, Terms) else named.values()
-            shown.append((heard, mine))
+            shown.append((heard, said, mine))
         if self.alive is not None or not all(map(_finite, terms)):
             terms = [self._living()]
         self._step(terms, progress)
@@ -334,7 +335,7 @@ class Stack:
 
     def _step(self, terms: Sequence[Tensor], progress: float) -> None:
         factor = (1 + math.cos(math.pi * progress)) / 2 if self.cosine else 1.0
-        special = [p for p in self.parts if p.optimiser is not None or len(p.method.stages) > 1]
+        special = [p for p in self.parts if p.optimiser is not None or len(p.method.plan()) > 1]
         self.optimiser.zero_grad()
         for part in special:
             if part.optimiser is not None:
@@ -342,7 +343,7 @@ class Stack:
         learnt = [term for term in terms if term.requires_grad]
         if learnt:  # every student's every term counts once: the sum, without its bookkeeping
             torch.autograd.backward(learnt, [self._one(term) for term in learnt])
-        if any(len(part.method.stages) > 1 for part in special):
+        if any(len(part.method.plan()) > 1 for part in special):
             self._hold([stage_at(part.method, progress)[1] for part in self.parts])
         self.optimiser.step(factor)
         for part in special:
@@ -362,10 +363,10 @@ class Stack:
         self.optimiser.freeze(alive if self.alive is None else alive & self.alive.cpu())
 
     @torch.no_grad()
-    def _update(self, shown: Sequence[tuple[Outputs, Batch]]) -> None:
-        for part, (outputs, batch) in zip(self.parts, shown, strict=True):
+    def _update(self, shown: Sequence[tuple[Outputs, Outputs | None, Batch]]) -> None:
+        for part, (heard, said, batch) in zip(self.parts, shown, strict=True):
             if part.adapter is not None:
-                part.method.update(part.adapter, self.network, outputs, batch)
+                part.method.update(part.adapter, self.network, heard, said, batch)
 
     def look(self, most: int | None = None) -> dict[str, Row]:
         """The accuracy on the first `most` of each part of the data; the logits stay in `seen`."""
@@ -433,11 +434,12 @@ def _finite(term: Tensor) -> bool:
 def stage_at(method: Method, progress: float) -> tuple[str, str]:
     """The stage's name and what learns in it, at a progress in [0, 1]."""
     reached = 0.0
-    for name, share, learns in method.stages:
+    plan = method.plan()
+    for name, share, learns in plan:
         reached += share
         if progress < reached:
             return name, learns
-    return method.stages[-1][0], method.stages[-1][2]
+    return plan[-1][0], plan[-1][2]
 
 
 # ------------------------------------------------------------------------------------- state
@@ -626,8 +628,10 @@ def _shape(recipe: Recipe, i: int) -> Any:
     """What students must share to train in one pass."""
     rows = len(recipe.data.transfer()[0])
     batch = min(recipe.batch_size or rows, rows)
-    alone = i if not recipe.method.stackable else -1
-    varied = len(type(recipe.method).stages) > 1 and recipe.method
+    alone: Any = i if not recipe.method.stackable else -1
+    if "network" in recipe.method.needs:  # a copy of the stack is a copy of its students alone
+        alone = _order(recipe)
+    varied = len(recipe.method.plan()) > 1 and recipe.method
     whole = batch == rows
     return (recipe.student, recipe.data.rows, recipe.data.split, recipe.data.augment, batch,
             recipe.schedule, alone, varied, whole)  # fmt: skip
@@ -674,7 +678,8 @@ def _stack(
         labels[i, index] = y
     rates = [recipe.learning_rate for recipe in recipes]
     decays = [recipe.weight_decay for recipe in recipes]
-    optimiser = _optimiser(network, stacked, rates, decays)
+    learnt = [p for p in network.parameters() if p.requires_grad]
+    optimiser = _optimiser(learnt, stacked, rates, decays)
     looks = {
         k: (_kept(parts[k].kept, where, dtype), parts[k].y.to(where))
         for k in ("validation", "test")
@@ -689,13 +694,15 @@ def _stack(
 
 
 def _optimiser(
-    network: nn.Module, stacked: bool, rates: Sequence[float], decays: Sequence[float]
-) -> StackedAdamW | TorchAdamW:
+    learnt: Sequence[nn.Parameter],
+    stacked: bool,
+    rates: Sequence[float],
+    decays: Sequence[float],
+) -> Optimiser:
     """AdamW over a stack's leading axis, or over one network, which has no such axis."""
-    learnt = [p for p in network.parameters() if p.requires_grad]
     if stacked:
         return StackedAdamW(learnt, len(rates), rates, decays)
-    return TorchAdamW([{"params": learnt, "lr": rates[0], "weight_decay": decays[0]}])
+    return TorchAdamW([{"params": list(learnt), "lr": rates[0], "weight_decay": decays[0]}])
 
 
 def _kept(x: Tensor, where: torch.device, dtype: torch.dtype) -> Tensor:
@@ -759,23 +766,36 @@ def _adapt(
         said,
         mine,
         len(recipes[0].data.parts()["train"]),
-        lambda make: Copies(make, seeds, one.stacked),
+        Build(seeds, one.stacked, lambda fresh: _like(one, seeds, fresh)),
     )
     if part.adapter is None:
         return
     part.adapter.to(device, dtype)
-    part.optimiser = _adapter_optimiser(part.adapter, recipes)
+    part.optimiser = _adapter_optimiser(part.adapter, recipes, one.stacked)
 
 
-def _adapter_optimiser(adapter: nn.Module, recipes: Sequence[Recipe]) -> TorchAdamW | None:
-    """One parameter group per student, with the student's learning rate and decay."""
+def _like(one: Stack, seeds: Sequence[int], fresh: bool) -> nn.Module:
+    """A copy of a stack's network, or the same architecture from other seeds."""
+    made: Any = copy.deepcopy(one.network)
+    if fresh:
+        made.initialise([seed + PEER for seed in seeds])
+    return cast(nn.Module, made)
+
+
+def _adapter_optimiser(
+    adapter: nn.Module, recipes: Sequence[Recipe], stacked: bool
+) -> Optimiser | None:
+    """The student's learning rate and decay for what each student's adapter learns."""
+    rates = [recipe.learning_rate for recipe in recipes]
+    decays = [recipe.weight_decay for recipe in recipes]
     copies = [module for module in adapter.modules() if isinstance(module, Copies)]
+    own = [p for p in adapter.parameters() if p.requires_grad]
+    if own and not copies:  # a network of the students' shape
+        return _optimiser(own, stacked, rates, decays)
     groups = []
-    for i, recipe in enumerate(recipes):
+    for i in range(len(recipes)):
         mine = [p for c in copies for p in c.each[i].parameters() if p.requires_grad]
-        groups.append(
-            {"params": mine, "lr": recipe.learning_rate, "weight_decay": recipe.weight_decay}
-        )
+        groups.append({"params": mine, "lr": rates[i], "weight_decay": decays[i]})
     return TorchAdamW(groups) if any(group["params"] for group in groups) else None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from workbench.base import BadInput, Batch, Copies, Method, Outputs, Trouble, unknown
+from workbench.base import PEER, BadInput, Batch, Build, Method, Outputs, Trouble, unknown
 from workbench.engine import (
     ONE_THREAD,
     Ensemble,
@@ -315,13 +316,34 @@ def _set_up(one: Stack, part: Part, recipe: Recipe, device: torch.device) -> Non
     heard = listen(one.network, batch.x, features=True)
     mine, said = part.show(one.feed, batch, False, heard.logits)
     size = len(mine.y) * (_length(getattr(one.feed, "loader", ())) or 1)
-    part.adapter = part.method.setup(
-        heard, said, mine, size, lambda make: Copies(make, [recipe.seed], False)
-    )
+    assert isinstance(one.network, Read)
+    spare = copy.deepcopy(one.network)
+    build = Build([recipe.seed], False, lambda fresh: _like(spare, recipe, fresh))
+    part.adapter = part.method.setup(heard, said, mine, size, build)
     if part.adapter is not None:
         learnt = [p for p in part.adapter.to(device).parameters() if p.requires_grad]
         rates = {"lr": recipe.learning_rate, "weight_decay": recipe.weight_decay}
         part.optimiser = TorchAdamW([{"params": learnt} | rates]) if learnt else None
+
+
+def _like(spare: Read, recipe: Recipe, fresh: bool) -> nn.Module:
+    """A copy of the student as it stands, or one with another initialisation."""
+    made = copy.deepcopy(spare)
+    made.close()  # the hooks on the student's own layers are not its
+    for name, module in made.named_modules() if fresh else ():
+        if not list(module.parameters(recurse=False)):
+            continue
+        reset = getattr(module, "reset_parameters", None)
+        if reset is None:
+            raise BadInput(
+                f"distill({recipe.method.key()}): needs a peer of another initialisation, but the "
+                f"student's layer {name.removeprefix('network.') or 'itself'!r} has parameters "
+                "and no reset_parameters(); give it one"
+            )
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(recipe.seed + PEER)
+            reset()
+    return made
 
 
 def _close(state: State) -> None:

@@ -10,7 +10,7 @@ import math
 
 import torch
 from torch import Tensor
-from torch.nn.functional import huber_loss, nll_loss, normalize
+from torch.nn.functional import cosine_similarity, huber_loss, nll_loss, normalize, softplus
 
 #: The temperature from which float32 is too coarse: a divergence of 1/T² is weighed with T².
 HOT = 100.0
@@ -371,6 +371,44 @@ def attention_gap(f_s: Tensor, f_t: Tensor, power: float | Tensor, squared: bool
 def attention_map(f: Tensor, power: float | Tensor) -> Tensor:
     r"""$\sum_c|f_c|^p$ divided by its L2 norm. Shapes: (*lead, B, P, D) to (*lead, B, P)."""
     return normalize((f.abs().clamp_min(1e-12) ** power).sum(-1), dim=-1)
+
+
+def square_gap(f_s: Tensor, f_t: Tensor) -> Tensor:
+    """The mean square of f_s − f_t over samples, positions and width.
+
+    Shapes: f_s (*lead, B, P, D), f_t (*lead, B, P, D) or broadcastable; result (*lead).
+    """
+    return average((f_s - f_t).square(), axes=3)
+
+
+def cosine_gap(f_s: Tensor, f_t: Tensor) -> Tensor:
+    r"""The mean over samples and positions of $1-\cos(f_s,f_t)$; it ignores their lengths.
+
+    Shapes: f_s (*lead, B, P, D), f_t (*lead, B, P, D) or broadcastable; result (*lead).
+    """
+    return average(1 - cosine_similarity(f_s, f_t, -1), axes=2)
+
+
+def surprise(f_t: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
+    r"""$\tfrac12[(f_t-\mu)^2/\sigma^2+\log\sigma^2]$, averaged over samples, positions and width.
+
+    The negative log-likelihood of a Gaussian without its constant, so it may be below 0.
+
+    Shapes: f_t (*lead, B, P, D), mean and variance alike or broadcastable; result (*lead).
+    """
+    return average((f_t - mean).square() / variance + variance.log(), axes=3) / 2
+
+
+def contrast(log_scores: Tensor, n: int) -> Tensor:
+    r"""Noise-contrastive estimation: how surprising it is which sample is the own one.
+
+    $-\frac1B\sum[\log\frac{s_+}{s_++M/n}+\sum_{j}\log\frac{M/n}{s_j+M/n}]$ with M others a sample,
+    of which each has the chance 1/n under noise. In logarithms: a score may overflow.
+
+    Shapes: log_scores (*lead, B, 1 + M), the own sample first; result (*lead).
+    """
+    odds = log_scores - math.log((log_scores.shape[-1] - 1) / n)
+    return average(softplus(-odds[..., 0]) + softplus(odds[..., 1:]).sum(-1))
 
 
 def selectivity_gap(f_s: Tensor, f_t: Tensor) -> Tensor:

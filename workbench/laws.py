@@ -14,7 +14,8 @@ from typing import Any, ClassVar, cast
 import torch
 from torch import Tensor, nn
 
-from workbench.base import BadInput, Batch, Copies, Method, Outputs, stack
+from workbench.base import PEER, BadInput, Batch, Build, Method, Outputs, stack
+from workbench.models.mlp import MLP
 
 Loss = Callable[[Outputs, Outputs | None, Batch, nn.Module | None], Mapping[str, Tensor]]
 
@@ -37,7 +38,7 @@ class Law:
     def check(self, loss: Method | Loss) -> str | None:
         """Why the loss breaks this law; None if it obeys. An error counts as breaking it."""
         method = loss if isinstance(loss, Method) else _Bare(loss)
-        for stage, _, _ in method.stages:
+        for stage, _, _ in method.plan():
             try:
                 why = self.holds(method, stage)
             except Exception as error:  # whoever's loss it is may raise anything
@@ -99,9 +100,16 @@ class Case:
             teacher,
             self.batch,
             SAMPLES,
-            lambda make: Copies(make, seeds, stacked),
+            Build(seeds, stacked, lambda fresh: self._network(seeds, fresh)),
         )
         return None if made is None else made.to(torch.float64)
+
+    def _network(self, seeds: tuple[int, ...], fresh: bool) -> nn.Module:
+        """A network that takes the case's x, as `Build` gives it: one, or a stack."""
+        lead = (len(seeds),) if self.student.logits.ndim > 2 else ()
+        made = MLP((1, 4, 4), self.student.logits.shape[-1], lead, (5,))
+        made.initialise([seed + fresh * PEER for seed in seeds])
+        return made
 
     def rows(self, index: Tensor) -> Case:
         """Some samples of the batch, in this order."""
@@ -332,7 +340,8 @@ def reaches(method: Method, stage: str) -> str | None:
         return "no gradient reaches the logits"
     if not any(bool(slope.abs().sum() > 0) for slope in found.values()):
         return "the gradient is zero everywhere"
-    learnt = adapter.named_parameters() if adapter is not None else ()
+    still = [learns for name, _, learns in method.plan() if name == stage] == ["student"]
+    learnt = adapter.named_parameters() if adapter is not None and not still else ()
     for name, parameter in learnt:
         if parameter.requires_grad and parameter.grad is None:
             return f"no gradient reaches {name} of what is learnt beside the student"

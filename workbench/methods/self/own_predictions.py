@@ -82,8 +82,9 @@ class OwnPredictions(Method):
         return {"past": past, "labels": labels}
 
     def update(
-        self, adapter: nn.Module, student: nn.Module, outputs: Outputs, batch: Batch
-    ) -> None:
+        self, adapter: nn.Module, network: nn.Module, student: Outputs, teacher: Outputs | None,
+        batch: Batch,
+    ) -> None:  # fmt: skip
         """Remember what was said."""
         assert isinstance(adapter, Past) and batch.index is not None
-        adapter.said[adapter.rows(batch.index)] = outputs.logits.softmax(-1).to(adapter.said)
+        adapter.said[adapter.rows(batch.index)] = student.logits.softmax(-1).to(adapter.said)
