@@ -167,7 +167,7 @@ def test_labels_only_needs_no_teacher():
         ({"teacher": None}, "needs a teacher"),
         ({"teacher": 3}, "Module"),
         ({"loader": []}, "empty"),
-        ({"loader": [{"x": 1}]}, "expected x or"),
+        ({"loader": [{"x": 1}]}, "expected x, "),
         ({"loader": [(torch.rand(4, 1, 8, 8), torch.rand(4))]}, "integers"),
         ({"loader": [(torch.rand(4, 1, 8, 8), torch.tensor([1, 2, 3, 11]))]}, "label 11"),
         ({"teacher": nn.Sequential(nn.Flatten(), nn.Linear(64, 7))}, "same classes"),
@@ -249,6 +249,15 @@ def seeing(width, seed):
     )  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    "index", [torch.arange(1, 25), torch.zeros(24), torch.zeros(24, 1).long()]
+)
+def test_an_index_that_names_no_sample_is_refused(index):
+    batches = DataLoader(TensorDataset(torch.randn(24, 16), torch.zeros(24).long(), index), 8)
+    with pytest.raises(BadInput, match="a batch's index is .*whole numbers from 0 to 23"):
+        distill(seeing(6, 0), seeing(4, 1), batches, epochs=1)
+
+
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_serves_networks_of_ones_own(name):
     teacher, student = seeing(6, 0).eval(), seeing(4, 1)
@@ -257,13 +266,16 @@ def test_every_method_serves_networks_of_ones_own(name):
     before = [p.clone() for p in student.parameters()]
     pairs = [("2", "2"), ("4", "4")] if "features" in METHODS[name].needs else []
     heard = teacher if "teacher" in METHODS[name].needs else None
-    if name == "own-predictions":
-        with pytest.raises(BadInput, match="the batches do not say which they hold"):
-            distill(None, student, batches, name, epochs=1)
-        return
+    if name in ("own-predictions", "crd"):
+        with pytest.raises(
+            BadInput, match=r"batches do not say which they hold; .*\(x, y, index\)"
+        ):
+            distill(heard, student, batches, name, epochs=1, layers=pairs)
+        batches = DataLoader(TensorDataset(x, y, torch.arange(24)), batch_size=8)
     seen = []
     back = distill(heard, student, batches, name, epochs=2, layers=pairs, listener=seen.append)
     assert back is student and not any(event.diverged for event in seen)
+    assert not any(m._forward_hooks for m in student.modules())
     assert any(
         not torch.equal(p, was) for p, was in zip(student.parameters(), before, strict=True)
     )

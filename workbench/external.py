@@ -53,13 +53,15 @@ def distill(
     augmented batch that the student sees; it comes back unchanged. The student comes back in
     eval mode, an ordinary module.
 
-    Shapes: the loader yields x (B, …) or (x, y) with y (B,) integers, −1 = unlabelled; both
-    networks give logits (B, K), as a tensor or as an object's `.logits`. `layers` are pairs
-    (student's, teacher's) of module names, read through hooks; maps (B, C, H, W) become
-    features (B, H·W, C). `knobs` are the method's: `temperature=4`. The training takes `epochs`
-    (10) passes over the loader, or `steps` batches. Every `Event` goes to `listener`; with a
-    `validation` loader it carries the student's accuracy. `seed` is that of what a method draws
-    for itself (a projection between layers); student and loader have their own.
+    Shapes: the loader yields x (B, …) or (x, y) with y (B,) integers, −1 = unlabelled, or
+    (x, y, index) with index (B,) which samples of the data these are, for methods that remember
+    each sample; both networks give logits (B, K), as a tensor or as an object's `.logits`.
+    `layers` are pairs (student's, teacher's) of module names, read through hooks; maps
+    (B, C, H, W) become features (B, H·W, C). `knobs` are the method's: `temperature=4`. The
+    training takes `epochs` (10) passes over the loader, or `steps` batches. Every `Event` goes
+    to `listener`; with a `validation` loader it carries the student's accuracy. `seed` is that
+    of what a method draws for itself (a projection between layers); student and loader have
+    their own.
 
     Raises `BadInput` for a wrong name, value, shape or batch, or numbers in it that are not
     finite; `Trouble` when the loss becomes infinite.
@@ -79,21 +81,21 @@ def distill(
     found = {module: module.training for one in taught for module in one.modules()}
     homes = [next(iter(one.parameters()), torch.empty(0)).device for one in (student, *taught)]
     lost: Event | None = None
-    state = _state(recipe, taught, student, loader, layers, validation, str(device))
+    one = _stack(recipe, taught, student, loader, layers, validation, str(device))
     try:
-        for event in train(state):
+        for event in train(_state(one, recipe)):
             lost = lost or (event if event.diverged else None)
             if listener is not None:
                 listener(event)
         if lost is not None:
-            raise _infinite(state.stacks[0], lost, learning_rate)
+            raise _infinite(one, lost, learning_rate)
     except ValueError as error:
-        _explain(state.stacks[0], error)
+        _explain(one, error)
         raise
     finally:
-        _close(state)
-        for one, home in zip((student, *taught), homes, strict=True):
-            one.to(home)
+        _close(one)
+        for network, home in zip((student, *taught), homes, strict=True):
+            network.to(home)
         for module, mode in found.items():  # module by module: some may be frozen on purpose
             module.training = mode
         student.eval()
@@ -213,7 +215,7 @@ def _teachers(teacher: nn.Module | Sequence[nn.Module] | None, method: Method) -
     return found if "teacher" in method.needs else []
 
 
-def _state(
+def _stack(
     recipe: Recipe,
     teachers: Sequence[nn.Module],
     student: nn.Module,
@@ -221,7 +223,8 @@ def _state(
     layers: Sequence[tuple[str, str]],
     validation: Iterable[Any] | None,
     device: str,
-) -> State:
+) -> Stack:
+    """The student as a stack of one, its layers read through hooks."""
     if any(one is student for one in teachers):
         raise BadInput("distill: teacher and student are the same module; copy one of them")
     feed = Loaded(loader)
@@ -237,8 +240,7 @@ def _state(
     rates = {"lr": recipe.learning_rate, "weight_decay": recipe.weight_decay}
     trained = [p for p in student.parameters() if p.requires_grad]
     part = Part(slice(0, 1), recipe.method, None, live=live, features=bool(layers))
-    _fits(read, live, feed)
-    one = Examined(
+    return Examined(
         [0],
         read,
         [part],
@@ -250,9 +252,17 @@ def _state(
         validation=validation,
         device=where,
     )
-    _set_up(one, part, recipe, where)
+
+
+def _state(one: Stack, recipe: Recipe) -> State:
+    """The state before the first step, once networks, batches and method fit each other."""
+    part, feed, read = one.parts[0], one.feed, one.network
+    assert isinstance(feed, Loaded) and isinstance(read, Read)
+    _fits(read, part.live, feed)
+    _set_up(one, part, recipe, feed.device)
     _labels_count(one, part)
     read.train()
+    size = sum(p.numel() for p in read.parameters()) * len(feed.first[0])
     threads = 1 if size < ONE_THREAD else None
     when = emits(recipe.steps, recipe.events)
     return State((recipe,), [one], recipe.steps, when, threads=threads)
@@ -315,11 +325,10 @@ def _set_up(one: Stack, part: Part, recipe: Recipe, device: torch.device) -> Non
     batch = one.feed.batch(0)
     heard = listen(one.network, batch.x, features=True)
     mine, said = part.show(one.feed, batch, False, heard.logits)
-    size = len(mine.y) * (_length(getattr(one.feed, "loader", ())) or 1)
-    assert isinstance(one.network, Read)
+    assert isinstance(one.network, Read) and isinstance(one.feed, Loaded)
     spare = copy.deepcopy(one.network)
     build = Build([recipe.seed], False, lambda fresh: _like(spare, recipe, fresh))
-    part.adapter = part.method.setup(heard, said, mine, size, build)
+    part.adapter = part.method.setup(heard, said, mine, one.feed.samples(), build)
     if part.adapter is not None:
         learnt = [p for p in part.adapter.to(device).parameters() if p.requires_grad]
         rates = {"lr": recipe.learning_rate, "weight_decay": recipe.weight_decay}
@@ -346,12 +355,11 @@ def _like(spare: Read, recipe: Recipe, fresh: bool) -> nn.Module:
     return made
 
 
-def _close(state: State) -> None:
-    for one in state.stacks:
-        for network in (one.network, *(part.live for part in one.parts)):
-            for module in network.modules() if network is not None else ():
-                if isinstance(module, Read):
-                    module.close()
+def _close(one: Stack) -> None:
+    for network in (one.network, *(part.live for part in one.parts)):
+        for module in network.modules() if network is not None else ():
+            if isinstance(module, Read):
+                module.close()
 
 
 # ---------------------------------------------------------------------- networks and batches
@@ -427,14 +435,16 @@ class Loaded:
         self.first = _pair(first)
         self.shown = self.first[0]  # the last x
         self.sane = True  # whether the student's first answer was finite
-        self.labelled = isinstance(first, (tuple, list)) and len(first) == 2
+        self.labelled = isinstance(first, (tuple, list)) and len(first) > 1
         self.waiting: list[tuple[Tensor, Tensor]] = [self.first]
+        self.index = self._index(first)
 
     def batch(self, step: int) -> Batch:
         """The next batch, on the device."""
         if step == 0 and self.waiting:  # looked at before training: shown again as the first
             x, y = self.first
-            return Batch(x.to(self.device), y.to(self.device))
+            index = None if self.index is None else self.index.to(self.device)
+            return Batch(x.to(self.device), y.to(self.device), index)
         self.waiting = []
         found = next(self.iterator, None)
         if found is None:
@@ -446,18 +456,41 @@ class Loaded:
                 )
         x, y = _pair(found)
         self.shown = x
-        return Batch(x.to(self.device), y.to(self.device), epoch=self.epoch)
+        return Batch(x.to(self.device), y.to(self.device), self._index(found), epoch=self.epoch)
+
+    def _index(self, found: Any) -> Tensor | None:
+        """Which samples a batch (x, y, index) holds; `BadInput` if it cannot be."""
+        if not isinstance(found, (tuple, list)) or len(found) < 3:
+            return None
+        index, n = found[2], self.samples()
+        if (
+            not isinstance(index, Tensor)
+            or index.is_floating_point()
+            or index.shape != found[1].shape
+            or (index.numel() and not 0 <= int(index.min()) <= int(index.max()) < n)
+        ):
+            raise BadInput(
+                f"distill: a batch's index is {_kind(index)}: expected ({len(found[0])},) whole "
+                f"numbers from 0 to {n - 1}, which samples of the data it holds"
+            )
+        return index.to(self.device, torch.int64)
+
+    def samples(self) -> int:
+        """How many samples the data have, as far as the loader says."""
+        whole = len(self.first[0]) * (_length(self.loader) or 1)
+        return max(whole, _length(getattr(self.loader, "dataset", ())) or 0)
 
 
 def _pair(found: Any) -> tuple[Tensor, Tensor]:
     """x and y of a batch; −1 everywhere if it has no labels."""
     pair = found if isinstance(found, (tuple, list)) else (found,)
-    if len(pair) not in (1, 2) or not all(isinstance(part, Tensor) for part in pair):
+    if len(pair) not in (1, 2, 3) or not all(isinstance(part, Tensor) for part in pair[:2]):
         raise BadInput(
-            f"distill: a batch is {type(found).__name__} of {len(pair)}: expected x or (x, y)"
+            f"distill: a batch is {type(found).__name__} of {len(pair)}: expected x, (x, y) or "
+            "(x, y, index)"
         )
     x = pair[0]
-    y = pair[1] if len(pair) == 2 else torch.full((len(x),), -1)
+    y = pair[1] if len(pair) > 1 else torch.full((len(x),), -1)
     if y.shape != (len(x),) or y.is_floating_point():
         raise BadInput(
             f"distill: labels {tuple(y.shape)} {y.dtype}: expected ({len(x)},) integers"

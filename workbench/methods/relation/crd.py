@@ -36,8 +36,9 @@ class Views(nn.Module):
         super().__init__()
         if sample.index is None or n < 2:
             raise BadInput(
-                f"Crd: compares each sample with others of {n}, but the batches do not say which "
-                "they hold, or there is no other; train it with a Recipe of at least 2 images"
+                f"Crd: tells each sample from the others of {n}, but there is no other, or the "
+                "batches do not say which they hold; expected a loader of (x, y, index), or a "
+                "Recipe of at least 2 images"
             )
         f_s, f_t = pair
         self.student = build(lambda: nn.Linear(f_s.shape[-1], width))

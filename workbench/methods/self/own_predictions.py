@@ -63,7 +63,7 @@ class OwnPredictions(Method):
         if sample.index is None:
             raise BadInput(
                 "OwnPredictions: remembers each sample, but the batches do not say which they "
-                "hold; train it with a Recipe, whose batches do"
+                "hold; expected a loader of (x, y, index), or a Recipe"
             )
         return Past(student.logits.detach(), n)
 
