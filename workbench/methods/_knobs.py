@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from torch import Tensor
+
 from workbench.base import knob
 
 
@@ -36,3 +38,12 @@ def weighs(default: float, symbol: str, meaning: str, most: float = 10.0, title:
     return knob(
         default, slider=(0, most), accepts=(0, 1e6), symbol=symbol, meaning=meaning, title=title
     )
+
+
+def ramp_at(progress: float, over: float | Tensor) -> float | Tensor:
+    """From 0 to 1 over a share of the training, then 1."""
+    if isinstance(over, Tensor):
+        return (
+            (progress / over.clamp_min(1e-9)).clamp_max(1.0) if progress else (over == 0).to(over)
+        )
+    return 1.0 if progress >= over else progress / over

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from workbench.base import Batch, Method, Outputs, knob
 from workbench.functional import cross_entropy, decoupled, softened
-from workbench.methods._knobs import temperature, weighs
+from workbench.methods._knobs import ramp_at, temperature, weighs
 
 
 @dataclass(frozen=True)
@@ -60,12 +60,3 @@ class DKD(Method):
             "others": (self.others * ramp * others).to(z.dtype),
             "labels": cross_entropy(z, batch.y),
         }
-
-
-def ramp_at(progress: float, over: float | Tensor) -> float | Tensor:
-    """From 0 to 1 over a share of the training, then 1."""
-    if isinstance(over, Tensor):
-        return (
-            (progress / over.clamp_min(1e-9)).clamp_max(1.0) if progress else (over == 0).to(over)
-        )
-    return 1.0 if progress >= over else progress / over

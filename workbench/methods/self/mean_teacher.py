@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from workbench.base import Batch, Build, Method, Outputs, knob
 from workbench.functional import average, cross_entropy, per_student
-from workbench.methods._knobs import weighs
+from workbench.methods._knobs import ramp_at, weighs
 
 
 class Average(nn.Module):
@@ -75,8 +75,8 @@ class MeanTeacher(Method):
         """The difference from the average's probabilities, and cross-entropy with the labels."""
         z, z_a = student.logits, student.logits.detach()
         z_a = adapter.say(batch.x) if isinstance(adapter, Average) else z_a
-        ramp = torch.as_tensor(self.ramp_up).to(z).clamp_min(1e-12)
-        ramp = torch.exp(-5 * (1 - (batch.progress / ramp).clamp(max=1)).square())
+        reached = torch.as_tensor(ramp_at(batch.progress, self.ramp_up)).to(z)
+        ramp = torch.exp(-5 * (1 - reached).square())
         gap = average((z.softmax(-1) - z_a.softmax(-1)).square().mean(-1))
         return {"average": self.weight * ramp * gap, "labels": cross_entropy(z, batch.y)}
 
