@@ -239,9 +239,9 @@ def test_contrastive_representation(drawn):
         return found / np.linalg.norm(found, axis=1, keepdims=True)
 
     total = 0.0
-    v_s = view(adapter.student, student.features["map"])
-    v_t = view(adapter.teacher, teacher.features["map"])
-    for v, memory in ((v_s, adapter.teacher_memory), (v_t, adapter.student_memory)):
+    v_s = view(adapter[0].student, student.features["map"])
+    v_t = view(adapter[0].teacher, teacher.features["map"])
+    for v, memory in ((v_s, adapter[0].teacher_memory), (v_t, adapter[0].student_memory)):
         rows = np.concatenate([np.zeros(1, int), shift])[None] + np.arange(B)[:, None]
         out = np.exp(np.einsum("bd,bmd->bm", v, memory.numpy()[rows % n]) / tau)
         out = out / (out.mean() * n)
@@ -254,8 +254,8 @@ def test_contrastive_representation(drawn):
 def test_the_gradient_of_the_contrast(drawn):
     """−Σ (1 − h₊) m₊/τ + Σ h_j m_j/τ, in the view; so the own memory draws, others repel."""
     method, student, teacher, batch, adapter = crd(drawn)
-    adapter.constants += 1.0
-    adapter.step += 1
+    adapter[0].constants += 1.0
+    adapter[0].step += 1
     f = student.features["map"].clone().requires_grad_()
     seen_ = Outputs(student.logits, {"map": f}, student.grids)
 
@@ -275,22 +275,24 @@ def test_the_gradient_of_the_contrast(drawn):
 def test_z_is_that_of_the_first_batch(drawn):
     method, student, teacher, batch, adapter = crd(drawn)
     method.update(adapter, None, student, teacher, batch)
-    first = adapter.constants.clone()
-    assert int(adapter.step) == 1 and bool((first != 0).all())
+    first = adapter[0].constants.clone()
+    assert int(adapter[0].step) == 1 and bool((first != 0).all())
     method.update(adapter, None, student, teacher, batch)
-    assert torch.equal(adapter.constants, first) and int(adapter.step) == 2
+    assert torch.equal(adapter[0].constants, first) and int(adapter[0].step) == 2
 
 
 def test_memories_move_towards_the_views_and_keep_their_length(drawn):
     method, student, teacher, batch, adapter = crd(drawn, momentum=0.25)
-    before = adapter.student_memory.clone()
+    before = adapter[0].student_memory.clone()
     with torch.no_grad():
-        view = adapter.views(student.features["map"].mean(1), teacher.features["map"].mean(1))[0]
+        view = adapter[0].views(student.features["map"].mean(1), teacher.features["map"].mean(1))[
+            0
+        ]
         method.update(adapter, None, student, teacher, batch)
     moved = F.normalize(0.25 * before[:B] + 0.75 * view, dim=-1)
-    assert_close(adapter.student_memory[:B], moved)
-    assert torch.equal(adapter.student_memory[B:], before[B:])
-    assert_close(adapter.teacher_memory.norm(dim=-1), torch.ones(20, dtype=torch.float64))
+    assert_close(adapter[0].student_memory[:B], moved)
+    assert torch.equal(adapter[0].student_memory[B:], before[B:])
+    assert_close(adapter[0].teacher_memory.norm(dim=-1), torch.ones(20, dtype=torch.float64))
 
 
 def test_others_are_never_the_sample_itself(drawn):
@@ -298,12 +300,12 @@ def test_others_are_never_the_sample_itself(drawn):
     method, student, teacher, batch, adapter = crd(drawn)
     pair = (student.features["map"].mean(1), teacher.features["map"].mean(1))
     for step in range(5):
-        adapter.step.fill_(step)
-        before, _ = adapter(batch.index, pair, 1024, 0.07)
-        kept = adapter.teacher_memory[3].clone()
-        adapter.teacher_memory[3] = -kept
-        after, _ = adapter(batch.index, pair, 1024, 0.07)
-        adapter.teacher_memory[3] = kept
+        adapter[0].step.fill_(step)
+        before, _ = adapter[0](batch.index, pair, 1024, 0.07)
+        kept = adapter[0].teacher_memory[3].clone()
+        adapter[0].teacher_memory[3] = -kept
+        after, _ = adapter[0](batch.index, pair, 1024, 0.07)
+        adapter[0].teacher_memory[3] = kept
         assert before.shape == (2, B, 20)
         assert torch.equal(before[0, 3, 1:], after[0, 3, 1:])
         assert not torch.equal(before[0, 3, 0], after[0, 3, 0])
@@ -315,12 +317,12 @@ def test_fewer_others_and_own_batches(drawn):
     batch = Batch(batch.x, batch.y.expand(3, B), index)
     teacher = teacher.each(lambda v: v.expand(3, *v.shape[1:]))
     pair = (student.features["map"].mean(-2), teacher.features["map"].mean(-2))
-    said, log_z = adapter(index, pair, 64, 0.07)
+    said, log_z = adapter[0](index, pair, 64, 0.07)
     assert said.shape == (2, 3, B, 65) and log_z.shape == (2, 3)
-    before = adapter.student_memory.clone()
+    before = adapter[0].student_memory.clone()
     method.update(adapter, None, student, teacher, batch)
     for i in range(3):
-        moved = (adapter.student_memory[i] != before[i]).any(-1).nonzero().flatten()
+        moved = (adapter[0].student_memory[i] != before[i]).any(-1).nonzero().flatten()
         assert moved.tolist() == sorted(index[i].tolist())
 
 
@@ -508,6 +510,6 @@ def test_a_student_that_diverges_leaves_its_neighbours_memory_alone():
     with torch.no_grad():
         next(state.stacks[0].network.parameters())[1] = torch.nan
     last = list(train(state))[-1]
-    memory = state.stacks[0].parts[0].adapter.student_memory
+    memory = state.stacks[0].parts[0].adapter[0].student_memory
     assert last.diverged == (1,) and math.isfinite(last.terms["contrast"][0])
     assert bool(torch.isfinite(memory[0]).all()) and not bool(torch.isfinite(memory[1]).all())

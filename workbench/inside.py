@@ -13,7 +13,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from workbench.base import Batch, Copies, Method, Outputs
+from workbench.base import Batch, Build, Method, Outputs
 from workbench.engine import listen
 from workbench.models import MODELS, layers
 from workbench.recipe import Recipe
@@ -56,7 +56,7 @@ def compared(recipe: Recipe) -> tuple[tuple[str, str], ...]:
     made = [MODELS[name](data.shape, data.classes) for name in _names(recipe)]
     mine, its = (listen(network, x, features=True) for network in made)
     batch = Batch(x, y, torch.arange(len(y)))
-    adapter = method.setup(mine, its, batch, len(part), lambda make: Copies(make, [0], False))
+    adapter = method.setup(mine, its, batch, len(part), Build([0], False, None))
     log: list[tuple[int, str]] = []
     mine, its = (
         Outputs(one.logits, _Read(one, who, log), one.grids, one.extra)
@@ -64,7 +64,7 @@ def compared(recipe: Recipe) -> tuple[tuple[str, str], ...]:
     )
     done = 0.0
     with torch.no_grad():
-        for name, share, _ in method.stages:
+        for name, share, _ in method.plan():
             method.loss(mine, its, Batch(x, y, batch.index, progress=done, stage=name), adapter)
             done += share
     order = list(layers(recipe.student, data.shape))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from workbench.base import BadInput, Batch, Build, Method, Outputs, knob
-from workbench.functional import contrast, cross_entropy, embedding, per_student
+from workbench.functional import contrast, cross_entropy, embedding, per_student, similarities
 from workbench.methods._knobs import weighs
 from workbench.methods._layers import Pairs, layers, paired
 
@@ -40,7 +40,7 @@ class Views(nn.Module):
                 "batches do not say which they hold; expected a loader of (x, y, index), or a "
                 "Recipe of at least 2 images"
             )
-        f_s, f_t = pair
+        (f_s, f_t), self.n = pair, n
         self.student = build(lambda: nn.Linear(f_s.shape[-1], width))
         self.teacher = build(lambda: nn.Linear(f_t.shape[-1], width))
         draw, lead = torch.Generator().manual_seed(n), f_s.shape[:-2]
@@ -63,7 +63,7 @@ class Views(nn.Module):
         Shapes: index (B,) or (n, B), the pair (*lead, B, D) and (B, D'); log-scores
         (2, *lead, B, 1 + M) and log Z (2, *lead): that of the first batch, until then of this.
         """
-        n = self.student_memory.shape[-2]
+        n = self.n
         draw = torch.Generator().manual_seed(int(self.step))
         shift = torch.randperm(n - 1, generator=draw)[:others].add_(1)
         at = index.unsqueeze(-1) + torch.cat([shift.new_zeros(1), shift]).to(index.device)
@@ -90,6 +90,13 @@ class Views(nn.Module):
         self.step += 1
 
 
+def kept(
+    adapter: nn.Module | None, pairs: list[tuple[Tensor, Tensor]]
+) -> Iterator[tuple[Any, tuple[Tensor, Tensor]]]:
+    """The views of each pair of layers beside it; nothing without an adapter."""
+    return zip(adapter if isinstance(adapter, nn.ModuleList) else (), pairs, strict=False)
+
+
 OTHERS = ("64", "256", "1024", "4096", "16384")
 
 
@@ -109,13 +116,13 @@ class Crd(Method):
     length 1; batch.index and batch.y (B,) or (*lead, B), −1 = unlabelled (no label term there).
     Terms: contrast, labels (*lead), in nats. The memory, n × 128 for each side and student, is
     written after each step and part of a checkpoint. Others are any other samples, whatever their
-    label; of several pairs of layers the first counts. Raises BadInput where batches do not say
-    which samples they hold.
+    label. Raises BadInput where batches do not say which samples they hold.
     """
 
     title: ClassVar[str] = "Contrastive representation"
     paper: ClassVar[str] = "Tian et al., 2020, arXiv:1910.10699"
     needs: ClassVar[frozenset[str]] = frozenset({"teacher", "features"})
+    shows: ClassVar[str] = "similarities"
 
     weight: float = weighs(0.8, "w", "of the contrast")
     sharpness: float = knob(0.07, slider=(0.05, 0.5), accepts=(0.02, 10), meaning="τ of the views")
@@ -126,17 +133,18 @@ class Crd(Method):
     def setup(
         self, student: Outputs, teacher: Outputs | None, sample: Batch, n: int, build: Build
     ) -> nn.Module | None:
-        """The two embeddings and their memories."""
-        return Views(build, self._pair(student, teacher), sample, n)
+        """For each pair of layers two embeddings and their memories."""
+        pairs = self._pairs(student, teacher)
+        return nn.ModuleList(Views(build, pair, sample, n) for pair in pairs)
 
     def loss(
         self, student: Outputs, teacher: Outputs | None, batch: Batch, adapter: nn.Module | None
     ) -> Mapping[str, Tensor]:
         """How well the two views of a sample are told from others, and cross-entropy."""
-        far, pair = torch.zeros_like(student.logits).sum((-1, -2)), self._pair(student, teacher)
-        if isinstance(adapter, Views) and batch.index is not None:
-            said, log_z = adapter(batch.index, pair, int(self.others), self.sharpness)
-            far = contrast(said - log_z[..., None, None], adapter.student_memory.shape[-2]).sum(0)
+        far = torch.zeros_like(student.logits).sum((-1, -2))
+        for views, pair in kept(adapter, self._pairs(student, teacher)):
+            said, log_z = views(batch.index, pair, int(self.others), self.sharpness)
+            far = far + contrast(said - log_z[..., None, None], views.n).sum(0)
         return {"contrast": self.weight * far, "labels": cross_entropy(student.logits, batch.y)}
 
     def update(
@@ -144,11 +152,14 @@ class Crd(Method):
         batch: Batch,
     ) -> None:  # fmt: skip
         """Remember the views, and Z of the first batch."""
-        assert isinstance(adapter, Views) and batch.index is not None
-        pair = self._pair(student, teacher)
-        _, log_z = adapter(batch.index, pair, int(self.others), self.sharpness)
-        adapter.keep(batch.index, pair, self.momentum, log_z)
+        for views, pair in kept(adapter, self._pairs(student, teacher)):
+            _, log_z = views(batch.index, pair, int(self.others), self.sharpness)
+            views.keep(batch.index, pair, self.momentum, log_z)
 
-    def _pair(self, student: Outputs, teacher: Outputs | None) -> tuple[Tensor, Tensor]:
-        f_s, f_t = paired("Crd", self.layers[:1], student, teacher)[0]
-        return embedding(f_s), embedding(f_t)
+    def view(self, features: Tensor) -> Tensor:
+        """The dot products of the samples' embeddings, each row of length 1."""
+        return similarities(embedding(features))
+
+    def _pairs(self, student: Outputs, teacher: Outputs | None) -> list[tuple[Tensor, Tensor]]:
+        pairs = paired("Crd", self.layers, student, teacher)
+        return [(embedding(f_s), embedding(f_t)) for f_s, f_t in pairs]
