@@ -558,7 +558,7 @@ def test_the_league_table_has_every_method(call, result, monkeypatch):
         "workbench.sweep.compare", lambda methods, **given: compare(methods, **given | short)
     )
     found = result(*words)
-    maps = {name for name, method in METHODS.items() if "maps" in method.needs}
+    maps = {name for name, method in METHODS.items() if {"maps", "depth"} & method.needs}
     assert maps and {arm["method"] for arm in found["arms"]} == set(METHODS) - maps
     found = result(*words, "--student", "cnn-4", "--teacher", "cnn-4")
     assert {arm["method"] for arm in found["arms"]} == set(METHODS)

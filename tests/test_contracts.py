@@ -370,8 +370,8 @@ def test_a_method_says_what_it_is(name):
     assert method.title and method.paper
     doc = inspect.getdoc(method)
     assert len(doc) > 100 and "Shapes:" in doc and "$" in doc
-    known = {"labels", "teacher", "features", "maps", "network", "live teacher"}
-    known |= {"whole batch"}
+    known = {"labels", "teacher", "features", "maps", "depth", "network"}
+    known |= {"live teacher", "whole batch"}
     assert method.needs <= known
     assert dataclasses.is_dataclass(method) and method() == method()
     assert [f.name for f in dataclasses.fields(method)] == list(method.knobs())

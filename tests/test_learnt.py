@@ -44,7 +44,8 @@ def drawn():
 
 
 def close(value, reference, rel=1e-5):
-    assert float(value) == pytest.approx(reference, rel=rel)
+    value = value.item() if isinstance(value, torch.Tensor) else value
+    assert value == pytest.approx(reference, rel=rel)
 
 
 def maps(drawn, kind):

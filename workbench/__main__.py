@@ -1057,13 +1057,16 @@ def _league(args: argparse.Namespace) -> int:
     from workbench import sweep
     from workbench.methods import METHODS
     from workbench.models import MODELS
+    from workbench.recipe import misfit
 
     if args.images is None and "images=" not in args.data:
         args.images = "50"
     data = _data(args)
-    maps = all(MODELS[name].maps for name in (args.student, args.teacher))
-    names = ["scratch", *(n for n, method in METHODS.items()
-                          if n != "scratch" and (maps or "maps" not in method.needs))]  # fmt: skip
+    for name in (args.student, args.teacher):
+        _ = MODELS[name]  # an unknown one is refused
+    both = args.student, [args.teacher]
+    fits = [name for name, kind in METHODS.items() if not misfit(kind, *both, data.shape)]
+    names = ["scratch", *(name for name in fits if name != "scratch")]
     counts: dict[str, Any] = _numbers("table", args, "splits", "seeds", "workers")
     methods = [METHODS[name]() for name in names]
     with _progress(args.json) as report:

@@ -13,7 +13,7 @@ from typing import Any
 from workbench.base import BadInput, Knobbed, Method, knob, unknown
 from workbench.data import DATA, Data
 from workbench.methods import METHODS
-from workbench.models import MODELS
+from workbench.models import MODELS, layers
 
 #: Raised when the meaning of a recipe changes, so that old runs are not taken for new ones.
 FORMAT = 1
@@ -92,13 +92,10 @@ class Recipe(Knobbed):
                 f"Recipe(batch_size=0, images={count}): expected a batch_size, such as 128, "
                 "because a step on all of them at once takes gigabytes"
             )
-        who_sees = (self.student, *(one.student for one in self.teachers))
-        for name in who_sees if "maps" in needs else ():
-            if name != EXTERNAL and not MODELS[name].maps:
-                raise BadInput(
-                    f"{who}: compares maps (H, W), and {name} has none; take CNNs, such as cnn-8 "
-                    "from cnn-32"
-                )
+        taught_by = [one.student for one in self.teachers]
+        why = misfit(type(self.method), self.student, taught_by, self.data.shape)
+        if why:
+            raise BadInput(f"{who}: {why}")
         if "teacher" not in needs and self.teachers:
             raise BadInput(f"{who}: has no use for a teacher, but {len(self.teachers)} given")
 
@@ -150,6 +147,20 @@ class Recipe(Knobbed):
     def but(self, **changes: Any) -> Recipe:
         """The same recipe with some fields changed."""
         return dataclasses.replace(self, **changes)
+
+
+def misfit(
+    method: type[Method], student: str, teachers: Sequence[str], shape: tuple[int, ...]
+) -> str:
+    """Why a method cannot do with these networks, and what to take; "" if it can."""
+    for name in (student, *teachers) if "maps" in method.needs else ():
+        if name != EXTERNAL and not MODELS[name].maps:
+            return (
+                f"compares maps (H, W), and {name} has none; take CNNs, such as cnn-8 from cnn-32"
+            )
+    if "depth" in method.needs and student != EXTERNAL and len(layers(student, shape)) < 2:
+        return f"teaches shallow layers, and {student} has one; take mlp-64-64 or cnn-8"
+    return ""
 
 
 def _object(found: object) -> dict[str, Any]:

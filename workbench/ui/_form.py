@@ -122,6 +122,8 @@ def defaults(method: str = "kd") -> dict[str, Any]:
     knobs = {name: knob.default for name, knob in METHODS[method].knobs().items()}
     if "maps" in METHODS[method].needs:
         values |= {"student": "cnn-8", "teacher": "cnn-32"}
+    if "depth" in METHODS[method].needs:
+        values["student"] = "mlp-64-64"
     return {"method": method, "knobs": knobs} | values
 
 

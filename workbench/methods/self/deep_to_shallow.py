@@ -51,7 +51,7 @@ class DeepToShallow(Method):
 
     title: ClassVar[str] = "Deep to shallow"
     paper: ClassVar[str] = "Zhang et al., 2019, arXiv:1905.08094"
-    needs: ClassVar[frozenset[str]] = frozenset({"labels", "features"})
+    needs: ClassVar[frozenset[str]] = frozenset({"labels", "features", "depth"})
     exceptions: ClassVar[Mapping[str, str]] = {
         "classes": "its own heads are drawn class by class, and are not permuted with the rest"
     }
