@@ -370,7 +370,7 @@ def test_a_method_says_what_it_is(name):
     assert method.title and method.paper
     doc = inspect.getdoc(method)
     assert len(doc) > 100 and "Shapes:" in doc and "$" in doc
-    known = {"labels", "teacher", "features", "maps", "depth", "network"}
+    known = {"labels", "teacher", "features", "maps", "depth", "network", "classifier"}
     known |= {"live teacher", "whole batch"}
     assert method.needs <= known
     assert dataclasses.is_dataclass(method) and method() == method()

@@ -16,14 +16,15 @@ from lab import digits
 from torch import nn
 from torch.testing import assert_close
 
-from workbench import METHODS, Batch, Outputs, Recipe
+from workbench import METHODS, MODELS, Batch, Outputs, Recipe, Run
 from workbench.base import BadInput, Build
 from workbench.engine import begin, train
+from workbench.evaluation import cost
 from workbench.functional import contrast, cosine_gap, square_gap, surprise
 
 B, C = 8, 10
 CE = 2.9175375
-LEARNT = ("crd", "deep-to-shallow", "fitnets", "hidden", "mean-teacher", "mutual", "vid")
+LEARNT = ("crd", "deep-to-shallow", "fitnets", "hidden", "mean-teacher", "mutual", "simkd", "vid")
 
 
 @pytest.fixture(scope="module")
@@ -333,6 +334,49 @@ def test_contrast_needs_to_know_which_sample_is_which(drawn):
         METHODS["crd"]().setup(student, teacher, Batch(batch.x, batch.y), 20, BUILD)
     with pytest.raises(BadInput, match="Crd: tells each sample from the others of 1,"):
         METHODS["crd"]().setup(student, teacher, batch, 1, BUILD)
+
+
+# -------------------------------------------------------------------------- re-used classifier
+
+
+def test_the_projected_feature_is_the_teachers(drawn):
+    student, teacher, batch = seen(drawn)
+    found = {**student.features, "projected": student.features["map"] @ drawn["V1"].T}
+    student = Outputs(drawn["s"], found, {"map": (7, 7), "projected": (7, 7)})
+    close(METHODS["simkd"]().loss(student, teacher, batch, None)["features"], 1.7663981)
+
+
+@pytest.mark.parametrize(("student", "teacher"), [("mlp-4", "cnn-8"), ("cnn-4", "mlp-16"),
+                                                  ("cnn-4", "cnn-8")])  # fmt: skip
+def test_a_student_answers_with_the_teachers_classifier(student, teacher):
+    """Given the teacher's feature it gives the teacher's logits, before and after training."""
+    taught = Recipe(teacher, seed=77, steps=3, events=1)
+    recipe = Recipe(student, digits(20), METHODS["simkd"](), (taught,), steps=4, events=2)
+    known = lab.teachers(taught)
+    state = begin([recipe], known, dtype=torch.float64)
+    other = known[next(iter(known))].network.double()
+    last = [*other(torch.rand(5, 1, 8, 8).double(), True).features.values()][-1].mean(-2)
+    before = {k: v.clone() for k, v in state.network(0).state_dict().items()}
+    list(train(state))
+    found = state.network(0)
+    assert_close(found.classify(last), other.classify(last), rtol=1e-5, atol=1e-5)
+    moved = {k for k, v in found.state_dict().items() if not torch.equal(v, before[k])}
+    assert not any(name.startswith("head.") for name in moved)
+    assert {name.split(".")[0] for name in moved} == {"body", "projector", "norms"}
+    said = found.eval()(torch.rand(5, 1, 8, 8).double(), features=True)
+    assert_close(found.classify(said.features["projected"].mean(-2)), said.logits)
+
+
+def test_what_is_kept_is_projector_and_classifier_too(home):
+    taught = Recipe("cnn-8", seed=77, steps=3, events=1)
+    recipe = Recipe("cnn-4", digits(20), METHODS["simkd"](), (taught,), steps=4, events=2)
+    run = Run([recipe, recipe.but(seed=1)]).drain()
+    seen_ = run.events()[-1].accuracy["test"]
+    y = recipe.data.parts()["test"].y
+    for i, logits in enumerate(run.logits()):
+        assert float((logits.argmax(-1) == y).double().mean()) == pytest.approx(seen_[i])
+    plain = sum(p.numel() for p in MODELS["cnn-4"]((1, 8, 8), 10).parameters())
+    assert cost.parameters(run.student()) > plain
 
 
 # -------------------------------------------------------------------------- oneself as teacher

@@ -468,7 +468,8 @@ class Method(Knobbed):
 
     title: ClassVar[str]
     paper: ClassVar[str]
-    #: out of: labels, teacher, features, maps, depth, network, live teacher, whole batch
+    #: out of: labels, teacher, features, maps, depth, network (a copy of the student's),
+    #: classifier (the teacher's, which the student answers with), live teacher, whole batch
     needs: ClassVar[frozenset[str]] = frozenset({"teacher"})
     #: (name, share of the steps, what learns: "student", "adapter" or "both")
     stages: ClassVar[tuple[tuple[str, float, str], ...]] = (("", 1.0, "both"),)

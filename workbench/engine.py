@@ -22,7 +22,7 @@ from workbench.base import PEER, BadInput, Batch, Build, Copies, Method, Outputs
 from workbench.data import Data, as_numbers
 from workbench.events import Event, Row, finite
 from workbench.functional import mixture, soft_log_probs
-from workbench.models import MODELS
+from workbench.models import MODELS, reused
 from workbench.recipe import Recipe
 
 #: Parameters times batch size below which a second thread, or an accelerator, only costs time.
@@ -629,7 +629,7 @@ def _shape(recipe: Recipe, i: int) -> Any:
     rows = len(recipe.data.transfer()[0])
     batch = min(recipe.batch_size or rows, rows)
     alone: Any = i if not recipe.method.stackable else -1
-    if "network" in recipe.method.needs:  # a copy of the stack is a copy of its students alone
+    if {"network", "classifier"} & recipe.method.needs:  # what is made of it is all of it
         alone = _order(recipe)
     varied = len(recipe.method.plan()) > 1 and recipe.method
     whole = batch == rows
@@ -664,6 +664,9 @@ def _stack(
     for i, recipe in enumerate(recipes):
         if recipe.start is not None:
             _load(made, starts[recipe.start], i if stacked else None)
+    key = (first.data.rows, first.data.split)
+    taught = teachers[first.teachers[0], *key].network if first.teachers else None
+    made = dressed(first, made, taught, seeds)
     shown = [recipe.data.transfer() for recipe in recipes]
     batch = min(first.batch_size or len(shown[0][0]), len(shown[0][0]))
     where = pick_device(device, _size(made) * batch)
@@ -691,6 +694,23 @@ def _stack(
         for a, b in _runs([_order(recipe) for recipe in recipes])
     ]
     return one
+
+
+def dressed(
+    recipe: Recipe, student: nn.Module, teacher: nn.Module | None, seeds: Sequence[int]
+) -> Any:
+    """What a recipe trains, and keeps: its student, or that with its teacher's classifier."""
+    if "classifier" not in recipe.method.needs:
+        return student
+    return reused(cast(Any, student), cast(Any, teacher), seeds)
+
+
+def built(recipe: Recipe) -> Any:
+    """The network of a recipe as it is kept, its weights not loaded yet."""
+    shape, classes = recipe.data.shape, recipe.data.classes
+    named = [recipe.student, *(taught.student for taught in recipe.teachers[:1])]
+    student, *teacher = (MODELS[name](shape, classes) for name in named)
+    return dressed(recipe, student, teacher[0] if teacher else None, [recipe.seed])
 
 
 def _optimiser(

@@ -147,14 +147,20 @@ def case(stage: str = "", samples: int = 6, classes: int = 5, seed: int = 0) -> 
             grids[f"stage{k}"] = (side, side)
         return Outputs(normal(samples, classes) * size, features, grids)
 
+    def dressed(student: Outputs, teacher: Outputs) -> Outputs:
+        """With the feature that a method which dresses its students gives them, as the first."""
+        name, last = "projected", list(teacher.features)[-1]
+        features = {name: normal(*teacher.features[last].shape), **student.features}
+        grids = {name: teacher.grids[last], **student.grids}
+        return dataclasses.replace(student, features=features, grids=grids)
+
     student, teacher = said(5, 1.0), said(7, 3.0)
     members = torch.stack([teacher.logits, normal(samples, classes) * 3])
     teacher = dataclasses.replace(teacher, extra={"members": members})
     y = torch.randint(0, classes, (samples,), generator=draw)
     index = torch.randperm(SAMPLES, generator=draw)[:samples]
-    return Case(
-        student, teacher, Batch(normal(samples, 1, 4, 4), y, index, progress=0.25, stage=stage)
-    )
+    batch = Batch(normal(samples, 1, 4, 4), y, index, progress=0.25, stage=stage)
+    return Case(dressed(student, teacher), teacher, batch)
 
 
 def variants(method: Method, n: int) -> list[Method]:

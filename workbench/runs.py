@@ -33,7 +33,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -438,10 +438,10 @@ class Run:
             self.drain()
         verify(self.folder)
         recipe = self.recipes[i]
-        made = MODELS[recipe.student](recipe.data.shape, recipe.data.classes)
+        made = engine.built(recipe)
         tensors = load_tensors(self.folder / "weights.safetensors")
         made.load_state_dict(engine.under(f"{i}.", tensors))
-        return made.eval()
+        return cast(nn.Module, made.eval())
 
     def logits(self, part: str = "test") -> Tensor:
         """What every student says about a part of its data: (n, samples, K)."""

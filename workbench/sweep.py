@@ -20,8 +20,8 @@ import torch
 
 from workbench.base import BadInput, Method, twice
 from workbench.data import Data
+from workbench.engine import built
 from workbench.jobs import deaf
-from workbench.models import MODELS
 from workbench.recipe import Recipe
 from workbench.recipe import teacher as taught_by
 from workbench.runs import Run
@@ -178,7 +178,7 @@ def _cost(recipe: Recipe) -> dict[str, int]:
     """What the student costs to keep and to ask once: equal steps are not equal compute."""
     from workbench.evaluation import flops, parameters, weight_bytes
 
-    made = MODELS[recipe.student](recipe.data.shape, recipe.data.classes)
+    made = built(recipe)
     one = torch.zeros(1, *recipe.data.shape)
     size = {"parameters": parameters(made), "bytes": weight_bytes(made)}
     return size | {"flops": flops(made, one)}

@@ -12,6 +12,7 @@ import torch
 
 from workbench.base import BadInput, Registry, only_class
 from workbench.models._network import Network
+from workbench.models._reused import reused
 
 
 @dataclass(frozen=True)
@@ -80,3 +81,6 @@ def layers(name: str, shape: tuple[int, ...]) -> Mapping[str, Layer]:
         key: Layer(said.grids.get(key), seen.shape[-2], seen.shape[-1])
         for key, seen in said.features.items()
     }
+
+
+__all__ = ["MODELS", "Layer", "Size", "layers", "reused"]
