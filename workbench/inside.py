@@ -7,6 +7,7 @@ two untrained networks, so that the picture cannot say other layers than those t
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -41,7 +42,6 @@ def compares(method: Method | type[Method]) -> bool:
     return any(knob.kind == "pairs" for knob in method.knobs().values())
 
 
-@functools.lru_cache(maxsize=256)
 def compared(recipe: Recipe) -> tuple[tuple[str, str], ...]:
     """The pairs (student's layer, teacher's) that the loss of a recipe reads, without repeats.
 
@@ -49,14 +49,20 @@ def compared(recipe: Recipe) -> tuple[tuple[str, str], ...]:
     """
     if not compares(recipe.method) or recipe.student not in MODELS or not recipe.teachers:
         return ()
-    method, data = recipe.method, recipe.data
-    part = data.parts()["train"]
-    few = replace(part, kept=part.kept[:ROWS], y=part.y[:ROWS])
-    x, y = few.x, few.y
-    made = [MODELS[name](data.shape, data.classes) for name in _names(recipe)]
-    mine, its = (listen(network, x, features=True) for network in made)
-    batch = Batch(x, y, torch.arange(len(y)))
-    adapter = method.setup(mine, its, batch, len(part), Build([0], False, None))
+    return _compared(recipe.method, _names(recipe), recipe.data.shape, recipe.data.classes)
+
+
+@functools.lru_cache(maxsize=256)
+def _compared(
+    method: Method, names: tuple[str, str], shape: tuple[int, ...], classes: int
+) -> tuple[tuple[str, str], ...]:
+    x = torch.rand(ROWS, *shape, generator=torch.Generator().manual_seed(0))
+    index = torch.arange(ROWS)
+    y = index % classes
+    mine, its = (listen(MODELS[name](shape, classes), x, features=True) for name in names)
+    batch = Batch(x, y, index)
+    build = Build([0], False, lambda fresh: MODELS[names[0]](shape, classes))
+    adapter = method.setup(mine, its, batch, ROWS, build)
     log: list[tuple[int, str]] = []
     mine, its = (
         Outputs(one.logits, _Read(one, who, log), one.grids, one.extra)
@@ -65,10 +71,10 @@ def compared(recipe: Recipe) -> tuple[tuple[str, str], ...]:
     done = 0.0
     with torch.no_grad():
         for name, share, _ in method.plan():
-            method.loss(mine, its, Batch(x, y, batch.index, progress=done, stage=name), adapter)
+            method.loss(mine, its, replace(batch, progress=done, stage=name), adapter)
             done += share
-    order = list(layers(recipe.student, data.shape))
-    found = {(a[1], b[1]) for a, b in zip(log, log[1:], strict=False) if (a[0], b[0]) == (0, 1)}
+    order = list(layers(names[0], shape))
+    found = {(a[1], b[1]) for a, b in itertools.pairwise(log) if (a[0], b[0]) == (0, 1)}
     return tuple(sorted(found, key=lambda pair: order.index(pair[0])))
 
 

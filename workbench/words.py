@@ -141,6 +141,8 @@ MEANINGS = {
     "batch_size": "images a step; 0 = all of them",
     "learning_rate": "how far each step goes",
     "weight_decay": "pulls weights towards 0",
+    "augment": "pictures change anew at each step",
+    "shown": "images, or noise that the teacher labels",
 }
 SHORT = {"kd": "Distilled", "scratch": "Labels only"}
 TERMS = {

@@ -308,7 +308,7 @@ def test_more_opens_below_the_picture(visit, width):
     page.click(".drawer summary")
     expect(page.locator("#f-steps")).to_be_visible()
     assert tops() == before, "what one looks at stays in its place"
-    assert page.evaluate("document.body.scrollHeight") - height < (400 if width > 1000 else 600)
+    assert page.evaluate("document.body.scrollHeight") - height < (450 if width > 1000 else 800)
     first, second = (page.locator(f"#f-{name}").bounding_box() for name in ("steps", "seeds"))
     beside = abs(first["y"] - second["y"]) < 20
     assert beside == (width > 1000), "as many columns as there is room for"
@@ -458,3 +458,35 @@ def test_a_server_that_is_gone_is_said_once_in_the_pages_words(browser, tmp_path
         expect(page.locator("#gone")).to_be_hidden(timeout=20_000)
         expect(page.locator("#pins tbody tr")).to_have_count(2)
     page.close()
+
+
+def test_a_method_is_made_visible_without_and_with_a_training(visit, keep):
+    page = visit(query="&method=pkt&steps=50&seeds=2&teacher=mlp-8&generations=2")
+    expect(page.locator("#formula .katex").first).to_be_visible()
+    expect(page.locator("#card")).to_contain_text("Probabilistic knowledge transfer")
+    page.select_option("#f-method", "rkd")  # the card follows, nothing is trained
+    expect(page.locator("#card")).to_contain_text("Relational KD")
+    page.click("#code summary")
+    expect(page.locator("#code pre")).to_contain_text("def loss(")
+    page.select_option("#f-method", "pkt")
+    page.select_option("#f-student", "mlp-64-64")
+    default = re.compile("Compared: hidden2 with hidden2")
+    expect(page.locator("[data-method=pkt] svg[role=img]")).to_have_attribute(
+        "aria-label", default
+    )
+    page.click("#pairs [data-who='0'][data-layer=hidden1]")
+    page.focus("#pairs [data-who='1'][data-layer=hidden1]")
+    page.keyboard.press("Enter")
+    both = "hidden1:hidden1+hidden2:hidden2"
+    expect(page.locator(".pairing")).to_have_attribute("data-pairs", both)
+    assert page.input_value("#f-pkt-layers") == "hidden2:hidden2+hidden1:hidden1"
+    page.click("#pairs [data-default]")
+    expect(page.locator("#f-pkt-layers")).to_have_value("")
+    run(page)
+    expect(status(page)).to_contain_text("Finished", timeout=20_000)
+    said = re.compile("Teacher mlp-64-64: .* within a class.*The two correlate by")
+    expect(page.locator("#inside svg")).to_have_attribute("aria-label", said)
+    chain = re.compile("Who taught whom: Teacher mlp-8, .*; then .* mlp-64-64, .*weights")
+    expect(page.locator("#lineage svg")).to_have_attribute("aria-label", chain)
+    assert_usable(page)
+    keep(page, "train-inside")

@@ -32,21 +32,21 @@ def heat(
     low, high = span
     scale = SHADES / (high - low) if high != low else 0.0
     drawn: list[list[str]] = [[] for _ in range(SHADES + 1)]
-    size = f"h{cell:.2f}v{cell:.2f}h{-cell:.2f}z"
-    across = [f"M{x + cell * j:.1f}," for j in range(max(map(len, values), default=0))]
     for i, row in enumerate(values):
-        down = f"{y + cell * i:.1f}{size}"
-        for start, value in zip(across, row, strict=False):
-            shade = round((value - low) * scale) if math.isfinite(value) else 0
-            drawn[min(max(shade, 0), SHADES)].append(start + down)
-    rows, wide = len(values), len(across)
-    paper = {"x": x, "y": y, "width": cell * wide, "height": cell * rows}
-    out = [_el("rect", style="fill:var(--sunken)", **paper)]
-    for shade, cells in enumerate(drawn):
-        if shade and cells:
-            out.append(_el("path", d="".join(cells), fill_opacity=f"{shade / SHADES:.3f}"))
+        shades = [round((v - low) * scale) if math.isfinite(v) else 0 for v in row]
+        begin = 0
+        for j, shade in enumerate(shades, 1):  # neighbours of one shade are one rectangle
+            if j == len(shades) or shades[j] != shade:
+                cells = f"M{begin},{i}h{j - begin}v1h{begin - j}z"
+                drawn[min(max(shade, 0), SHADES)].append(cells)
+                begin = j
+    wide = max(map(len, values), default=0)
+    out = [_el("rect", style="fill:var(--sunken)", width=wide, height=len(values))]
+    for shade, cells_ in enumerate(drawn):
+        if shade and cells_:
+            out.append(_el("path", d="".join(cells_), fill_opacity=f"{shade / SHADES:g}"))
     crisp = {"class_": _role(role), "style": "fill:var(--c)", "shape_rendering": "crispEdges"}
-    return _el("g", *out, **crisp)
+    return _el("g", *out, transform=f"translate({x:g},{y:g}) scale({cell:.4g})", **crisp)
 
 
 def _key(x: float, y: float, ends: tuple[str, str]) -> str:

@@ -31,6 +31,8 @@ FIXED = ("seed", "events", "split", "images")
 FIRST = ("learning_rate", "steps", "seeds", "batch_size", "teacher", "assistant", "generations")
 #: What only a method with a teacher has.
 TAUGHT = ("teacher", "assistant", "generations")
+#: Seeds of those who teach in between: nobody starts from the weights of its own teacher.
+ELDER = 1000
 #: The assistant that is none.
 NOBODY = "none"
 #: Method knobs that stand in front; the others are behind "More".
@@ -173,8 +175,8 @@ def setup(found: object, text: bool = True) -> Setup:
     taught = (teacher(data, value["teacher"]),) if "teacher" in method.needs else ()
     before = [value["assistant"]] if value["assistant"] != NOBODY else []
     before += [value["student"]] * (value["generations"] - 1)
-    for name in before if taught else ():  # each learns from the one before, and teaches the next
-        taught = (Recipe(name, data, method, taught, **chosen),)
+    for place, name in enumerate(before if taught else ()):  # each teaches the next
+        taught = (Recipe(name, data, method, taught, seed=ELDER + place, **chosen),)
     recipe = Recipe(value["student"], data, method, taught, **chosen)
     compared(recipe)  # says what is wrong with the names of layers
     made = Setup(recipe, value["seeds"])
@@ -380,7 +382,8 @@ def _shared(knob: Knob) -> str:
 
 def _block(key: str, knobs: list[Knob]) -> tuple[str, str]:
     """A method's first knobs, and those that stand behind 'More'."""
-    rows = [_row(replace(knob), key) for knob in knobs]
+    # layers are picked in their picture: the field stands behind the others
+    rows = [_row(knob, key) for knob in sorted(knobs, key=lambda knob: knob.kind == "pairs")]
     wrap = f'<div data-method="{escape(key)}" hidden>'
     rest = "".join(rows[FRONT:])
     own = f"{wrap}{''.join(rows[:FRONT])}</div>"
