@@ -59,11 +59,14 @@ def listen(
                  for part in x.split(rows)]  # fmt: skip
     finally:
         network.train(training)
-    axis = -2
     if len(parts) == 1:
         return parts[0]
+    logits = torch.cat([p.logits for p in parts], -2)
     seen = {k: torch.cat([p.features[k] for p in parts], -3) for k in parts[0].features}
-    return Outputs(torch.cat([p.logits for p in parts], axis), seen, parts[0].grids)
+    lead = logits.ndim - 2  # samples follow it, but for the members (M, B, K) of an ensemble
+    extra = {k: torch.cat([p.extra[k] for p in parts], -2 if k == "members" else lead)
+             for k in parts[0].extra}  # fmt: skip
+    return Outputs(logits, seen, parts[0].grids, extra)
 
 
 class Optimiser(Protocol):

@@ -27,11 +27,14 @@ class Size:
         self, shape: Sequence[int], classes: int, seeds: int | Sequence[int] = 0
     ) -> Network:
         """A network for samples of `shape` (C, H, W); a list of seeds builds a stack (n,)."""
-        self.check(shape)
-        lead = () if isinstance(seeds, int) else (len(seeds),)
-        made = self.family(tuple(shape), classes, lead, **self.options)
+        made = self.empty(shape, classes, () if isinstance(seeds, int) else (len(seeds),))
         made.initialise([seeds] if isinstance(seeds, int) else list(seeds))
         return made
+
+    def empty(self, shape: Sequence[int], classes: int, lead: tuple[int, ...] = ()) -> Network:
+        """The same before its weights are drawn, which takes most of the time."""
+        self.check(shape)
+        return self.family(tuple(shape), classes, lead, **self.options)
 
     def check(self, shape: Sequence[int]) -> None:
         """`BadInput` with the remedy unless it can take samples of `shape`."""
@@ -73,9 +76,7 @@ def layers(name: str, shape: tuple[int, ...]) -> Mapping[str, Layer]:
     Asked of a network without weights and one empty sample: a few milliseconds, the first time.
     (On the meta device it would be two seconds, for what torch imports then.)
     """
-    size = MODELS[name]
-    size.check(shape)
-    network = size.family(shape, 2, (), **size.options).eval()
+    network = MODELS[name].empty(shape, 2).eval()
     said = network(torch.zeros(1, *shape), features=True)
     return {
         key: Layer(said.grids.get(key), seen.shape[-2], seen.shape[-1])

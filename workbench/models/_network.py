@@ -39,6 +39,21 @@ def kaiming(module: nn.Module, name: str, one: Tensor, generator: torch.Generato
         uniform(module, name, one, generator)
 
 
+def truncated(module: nn.Module, name: str, one: Tensor, generator: torch.Generator) -> None:
+    """Normal with σ 0.02, cut at 2σ, biases zero: ViT's positions, and all else as in DeiT."""
+    if isinstance(module, Dense) and name == "bias":
+        one.zero_()
+    elif not isinstance(module, LayerNorm):
+        nn.init.trunc_normal_(one, std=0.02, a=-0.04, b=0.04, generator=generator)
+
+
+def lecun(module: nn.Module, name: str, one: Tensor, generator: torch.Generator) -> None:
+    """Normal with σ = 1/√fan_in, cut at 2σ, biases zero: what passes keeps its size."""
+    if isinstance(module, Dense) and name == "weight":
+        std = 1 / math.sqrt(module.fan_in)
+        nn.init.trunc_normal_(one, std=std, a=-2 * std, b=2 * std, generator=generator)
+
+
 class Network(nn.Module):
     """A network, or a stack of n of one shape whose parameters have a leading axis (n,).
 
@@ -140,6 +155,64 @@ class ConvNetwork(Network):
         return self.head.rows(embedding)
 
 
+class TokenNetwork(Network):
+    """A network of tokens: patches of a picture, blocks, a norm, the tokens' mean, one layer."""
+
+    MAPS: ClassVar[bool] = True
+    place: nn.Parameter | None
+    blocks: nn.ModuleList
+
+    def __init__(
+        self, shape: tuple[int, ...], classes: int, lead: tuple[int, ...], width: int, patch: int
+    ) -> None:
+        super().__init__(shape, classes, lead)
+        self.patch, self.grid = patch, (shape[1] // patch, shape[2] // patch)
+        self.embed = Dense(lead, shape[0] * patch**2, width)
+        self.register_parameter("place", None)  # (*lead, P, width) where a token is told it
+        self.norm = LayerNorm(lead, width)
+        self.head = Dense(lead, width, classes)
+
+    @classmethod
+    def misfit(cls, shape: tuple[int, ...], options: Mapping[str, Any]) -> str:
+        """Samples that are no pictures, or not a whole number of patches, or but one of them."""
+        patch = options["patch"]
+        wanted = f"that {patch} × {patch} patches fill"
+        if len(shape) == 3 and not any(side % patch for side in shape[1:]):
+            if max(shape[1:]) > patch:
+                return ""
+            wanted = "of more than one patch"
+        return f"expected pictures (C, H, W) {wanted}, got {shape}; take a CNN: cnn-8"
+
+    def forward(self, x: Tensor, features: bool = False) -> Outputs:
+        """Logits, and tokens after each block and the last norm, and attention, when asked for."""
+        x = self.embed.tokens(self.patches(x))
+        if self.place is not None:
+            x = x + self.place.unsqueeze(-3)
+        seen: dict[str, Tensor] = {}
+        extra: dict[str, Tensor] = {}
+        for i, block in enumerate(self.blocks, 1):
+            x, attention = block(x)
+            if features:
+                seen[f"block{i}"] = x
+            if features and attention is not None:
+                extra[f"attention{i}"] = attention
+        x = self.norm(x)
+        if features:
+            seen["norm"] = x
+        grids = dict.fromkeys(seen, self.grid)
+        return Outputs(self.classify(x.mean(-2)), seen, grids, extra)
+
+    def patches(self, x: Tensor) -> Tensor:
+        """x (…, C, H, W) to (…, P, C · p · p), row by row."""
+        rows, columns = self.grid
+        x = x.unflatten(-2, (rows, -1)).unflatten(-1, (columns, -1))
+        return x.movedim((-4, -2), (-5, -4)).flatten(-3).flatten(-3, -2)
+
+    def classify(self, embedding: Tensor) -> Tensor:
+        """The head's logits (*lead, B, K) for mean tokens (*lead, B, D)."""
+        return self.head.rows(embedding)
+
+
 class Dense(nn.Module):
     """A linear layer for a stack, on activations (…, D, B): features first, samples last.
 
@@ -166,6 +239,17 @@ class Dense(nn.Module):
     def rows(self, h: Tensor) -> Tensor:
         """The same for samples first: h (*lead, B, D) to (*lead, B, outputs), not in memory."""
         return self(h.transpose(-1, -2)).transpose(-1, -2)
+
+    def tokens(self, h: Tensor) -> Tensor:
+        """For tokens: h (B, P, D) shared or (*lead, B, P, D) to (*lead, B, P, outputs)."""
+        weight, bias = self.weight, self.bias
+        if weight.ndim == 2:
+            return nn.functional.linear(h, weight, bias)
+        if h.ndim == 3:
+            every = nn.functional.linear(h, weight.flatten(0, 1), bias.flatten())
+            return every.unflatten(-1, bias.shape).movedim(-2, 0)
+        made = torch.baddbmm(bias.unsqueeze(-2), h.flatten(1, 2), weight.mT)
+        return made.unflatten(1, h.shape[1:3])
 
 
 class Conv(nn.Module):
@@ -225,3 +309,31 @@ class Norm(nn.Module):
             self.bias.flatten(),
             training=self.training,
         )
+
+
+class LayerNorm(nn.Module):
+    """Layer normalisation for a stack: over the width of each token."""
+
+    def __init__(self, lead: tuple[int, ...], width: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(*lead, width))
+        self.bias = nn.Parameter(torch.zeros(*lead, width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x (*lead, B, P, D), same shape back."""
+        normal = nn.functional.layer_norm(x, x.shape[-1:], eps=1e-6)
+        weight, bias = (part[..., None, None, :] for part in (self.weight, self.bias))
+        return normal * weight + bias
+
+
+class Perceptron(nn.Module):
+    """Two dense layers with GELU between them, on the last axis of tokens."""
+
+    def __init__(self, lead: tuple[int, ...], width: int, hidden: int) -> None:
+        super().__init__()
+        self.wide = Dense(lead, width, hidden)
+        self.narrow = Dense(lead, hidden, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x (*lead, B, P, D), same shape back."""
+        return self.narrow.tokens(nn.functional.gelu(self.wide.tokens(x)))
