@@ -270,7 +270,9 @@ def _known(args: argparse.Namespace) -> None:
     from workbench.models import MODELS
 
     for name in filter(None, (args.student, args.teacher)):
-        MODELS[name]
+        if not (size := MODELS[name]).stackable:  # somebody's code: it shall fail now
+            data = _data(args)
+            size(data.shape, data.classes)
     pick_device(args.device)
 
 
@@ -467,7 +469,7 @@ def _train(args: argparse.Namespace) -> int:
             run = Run(group, fresh=args.fresh, device=args.device)
             what = f"{' '.join(labels)}, {_students(len(group))}"
             for event in run:
-                report(what, (i + event.step / event.steps) / len(groups))
+                report(what, (i + event.step / max(1, event.steps)) / len(groups))
             if run.status.status != "done":
                 raise Trouble(f"{run.folder}: was stopped elsewhere; run this again to resume it")
             found.append(_outcome(run))

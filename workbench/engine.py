@@ -532,7 +532,7 @@ def _observe(state: State) -> Event:
                         places, finite(value.reshape(-1).tolist()), strict=True
                     ):
                         row[place] = number
-                stage = stage or stage_at(part.method, (state.step - 1) / state.steps)[0]
+                stage = stage or stage_at(part.method, (state.step - 1) / max(1, state.steps))[0]
             for name, rates in one.look(LOOK if state.step < state.steps else None).items():
                 row = accuracy.setdefault(name, [None] * n)
                 for place, rate in zip(one.members, rates, strict=True):
@@ -581,8 +581,8 @@ def pick_device(wanted: str = "auto", size: float = 0.0) -> torch.device:
 
 def emits(steps: int, events: int) -> tuple[int, ...]:
     """The steps after which a run reports: 0 and then evenly; only the last if events is 1."""
-    later = sorted({math.ceil(k * steps / events) for k in range(1, events + 1)})
-    return tuple(later) if events == 1 else (0, *later)
+    later = {math.ceil(k * steps / events) for k in range(1, events + 1)}
+    return tuple(sorted(later if events == 1 else later | {0}))
 
 
 def begin(
@@ -631,13 +631,17 @@ def _shape(recipe: Recipe, i: int) -> Any:
     """What students must share to train in one pass."""
     rows = len(recipe.data.transfer()[0])
     batch = min(recipe.batch_size or rows, rows)
-    alone: Any = i if not recipe.method.stackable else -1
+    alone: Any = i if not _stackable(recipe) else -1
     if {"network", "classifier"} & recipe.method.needs:  # what is made of it is all of it
-        alone = _order(recipe)
+        alone = (_order(recipe), alone)
     varied = len(recipe.method.plan()) > 1 and recipe.method
     whole = batch == rows
     return (recipe.student, recipe.data.rows, recipe.data.split, recipe.data.augment, batch,
             recipe.schedule, alone, varied, whole)  # fmt: skip
+
+
+def _stackable(recipe: Recipe) -> bool:
+    return recipe.method.stackable and MODELS[recipe.student].stackable
 
 
 def _order(recipe: Recipe) -> tuple[str, str, str]:
@@ -660,7 +664,7 @@ def _stack(
 ) -> Stack:
     first, n = recipes[0], len(recipes)
     seeds = [recipe.seed for recipe in recipes]
-    stacked = first.method.stackable
+    stacked = _stackable(first)
     made = MODELS[first.student](
         first.data.shape, first.data.classes, seeds if stacked else seeds[0]
     )
@@ -712,7 +716,7 @@ def built(recipe: Recipe) -> Any:
     """The network of a recipe as it is kept, its weights not loaded yet."""
     shape, classes = recipe.data.shape, recipe.data.classes
     named = [recipe.student, *(taught.student for taught in recipe.teachers[:1])]
-    student, *teacher = (MODELS[name](shape, classes) for name in named)
+    student, *teacher = (MODELS[name].empty(shape, classes) for name in named)
     return dressed(recipe, student, teacher[0] if teacher else None, [recipe.seed])
 
 

@@ -165,7 +165,7 @@ class Job:
         # a schedule, not a pause after each event: the pace holds on a busy machine too, and
         # after a hurry or some steps it goes on at once
         recipe, now = self.run.recipes[0], time.monotonic()
-        interval = self.pace / min(recipe.steps, recipe.events)
+        interval = self.pace / max(1, min(recipe.steps, recipe.events))
         self.due = min(max(self.due + interval, now - interval), now + interval)
         return True
 

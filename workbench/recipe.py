@@ -50,7 +50,11 @@ class Recipe(Knobbed):
         "constant", choices=("constant", "cosine"), meaning="the learning rate over the steps"
     )
     steps: int = knob(
-        300, accepts=(1, 100_000), slider=(50, 2000), scale="log", meaning="optimiser steps"
+        300,
+        accepts=(0, 100_000),
+        slider=(50, 2000),
+        scale="log",
+        meaning="optimiser steps; 0 = as it is",
     )
     batch_size: int = knob(
         0, accepts=(0, 100_000), slider=(0, 256), meaning="images a step; 0 = all of them"
@@ -68,7 +72,9 @@ class Recipe(Knobbed):
         if self.student not in MODELS and self.student != EXTERNAL:
             raise unknown("Recipe(student=…): model", self.student, list(MODELS))
         if self.student != EXTERNAL:
-            MODELS[self.student].check(self.data.shape)
+            size = MODELS[self.student]
+            size.check(self.data.shape)
+            object.__setattr__(self, "student", size.name)
         given: Any = self.teachers
         if not isinstance(given, (tuple, list)) or not all(isinstance(t, Recipe) for t in given):
             raise BadInput(f"Recipe(teachers={repr(given)[:60]}): expected recipes in a tuple")

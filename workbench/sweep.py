@@ -223,7 +223,7 @@ def sweep(
             hands.train([[recipes[0].teachers[0]]], "training the teacher", 0.0, 0.3)
     run = Run(recipes, device=device)
     for event in run:
-        report("training the students", 0.3 + 0.7 * event.step / event.steps)
+        report("training the students", 0.3 + 0.7 * event.step / max(1, event.steps))
     last = run.events()[-1]
     return {
         "run": run.name,

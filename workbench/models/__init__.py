@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import torch
 
 from workbench.base import BadInput, Registry, only_class
+from workbench.models._adopted import Adopted, named
 from workbench.models._network import Network
 from workbench.models._reused import reused
 
@@ -44,7 +45,12 @@ class Size:
     @property
     def teaching(self) -> Mapping[str, Any]:
         """The recipe of a teacher of this family, on a thousand small pictures."""
-        return self.family.TEACHING
+        return self.family.teaching(self.options)
+
+    @property
+    def stackable(self) -> bool:
+        """Whether students of it train in one pass."""
+        return self.family.STACKABLE
 
     @property
     def maps(self) -> bool:
@@ -57,7 +63,20 @@ def _sizes(module: ModuleType) -> dict[str, Size]:
     return {name: Size(name, family, options) for name, options in family.SIZES.items()}
 
 
-MODELS: Registry[Size] = Registry("model", __name__, _sizes)
+class Models(Registry[Size]):
+    """The families found by walking, and adopted networks by the form of their name."""
+
+    def __getitem__(self, name: str) -> Size:
+        if isinstance(name, str) and (found := named(name)):
+            whole, options = found
+            return Size(whole, Adopted, options)
+        return super().__getitem__(name)
+
+    def __contains__(self, name: object) -> bool:
+        return super().__contains__(name) or (isinstance(name, str) and bool(named(name)))
+
+
+MODELS: Registry[Size] = Models("model", __name__, _sizes)
 
 
 class Layer(NamedTuple):

@@ -40,18 +40,12 @@ def kaiming(module: nn.Module, name: str, one: Tensor, generator: torch.Generato
 
 
 def truncated(module: nn.Module, name: str, one: Tensor, generator: torch.Generator) -> None:
-    """Normal with σ 0.02, cut at 2σ, biases zero: ViT's positions, and all else as in DeiT."""
-    if isinstance(module, Dense) and name == "bias":
-        one.zero_()
-    elif not isinstance(module, LayerNorm):
-        nn.init.trunc_normal_(one, std=0.02, a=-0.04, b=0.04, generator=generator)
-
-
-def lecun(module: nn.Module, name: str, one: Tensor, generator: torch.Generator) -> None:
-    """Normal with σ = 1/√fan_in, cut at 2σ, biases zero: what passes keeps its size."""
-    if isinstance(module, Dense) and name == "weight":
-        std = 1 / math.sqrt(module.fan_in)
-        nn.init.trunc_normal_(one, std=std, a=-2 * std, b=2 * std, generator=generator)
+    """Normal, cut at 2σ: σ = 1/√fan_in for layers, so that what passes keeps its size whatever
+    the width, and 0.02 for the places of tokens; biases zero."""
+    if isinstance(module, LayerNorm) or name == "bias":
+        return
+    std = 1 / math.sqrt(module.fan_in) if isinstance(module, Dense) else 0.02
+    nn.init.trunc_normal_(one, std=std, a=-2 * std, b=2 * std, generator=generator)
 
 
 class Network(nn.Module):
@@ -65,6 +59,8 @@ class Network(nn.Module):
     SIZES: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     #: whether its features are maps over a grid
     MAPS: ClassVar[bool] = False
+    #: whether a stack of students can be one of it; else they train one by one
+    STACKABLE: ClassVar[bool] = True
     #: how a teacher is trained on a thousand small pictures, where it differs from Recipe's own
     TEACHING: ClassVar[Mapping[str, Any]] = {
         "steps": 500, "batch_size": 64, "learning_rate": 1e-2, "schedule": "cosine", "events": 20,
@@ -78,6 +74,11 @@ class Network(nn.Module):
         super().__init__()
         self.shape, self.classes, self.lead = shape, classes, lead
         self.options: dict[str, Any] = {}
+
+    @classmethod
+    def teaching(cls, options: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The fields of a teacher's recipe at a size."""
+        return cls.TEACHING
 
     @classmethod
     def misfit(cls, shape: tuple[int, ...], options: Mapping[str, Any]) -> str:

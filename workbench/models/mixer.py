@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from workbench.models._network import Drawn, LayerNorm, Perceptron, TokenNetwork, lecun
+from workbench.models._network import Drawn, LayerNorm, Perceptron, TokenNetwork, truncated
 
 
 class Mixer(TokenNetwork):
@@ -22,7 +22,7 @@ class Mixer(TokenNetwork):
     Source: Tolstikhin et al., 2021, arXiv:2105.01601, section 2.
     """
 
-    DRAWN: ClassVar[Drawn] = staticmethod(lecun)
+    DRAWN: ClassVar[Drawn] = staticmethod(truncated)
     SIZES: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "mixer-32-2-p2": {"width": 32, "depth": 2, "patch": 2},
         "mixer-64-4-p2": {"width": 64, "depth": 4, "patch": 2},
