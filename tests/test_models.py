@@ -1,16 +1,19 @@
 """What is true of one family of networks alone; what is true of all is in the contracts."""
 
 import math
+import sys
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch.nn.functional import batch_norm, conv2d
 
-from workbench import MODELS, Recipe, vision
+from workbench import METHODS, MODELS, Recipe, Run, train, vision
 from workbench.base import BadInput
-from workbench.engine import listen
+from workbench.engine import begin, listen
 from workbench.evaluation import flops
 from workbench.models import layers
+from workbench.recipe import teacher
 
 
 def weights(name, shape, classes):
@@ -258,15 +261,15 @@ def test_pictures_that_patches_do_not_fill_are_refused(name, shape, why):
 
 @pytest.mark.parametrize("seeds", [1, [1, 2]])
 def test_tokens_begin_as_their_papers_propose(seeds):
-    """Cut at 2σ: σ = 0.02 for the transformer, 1/√fan_in for the mixer; biases zero."""
+    """Normal, σ = 1/√fan_in (the places of tokens: 1/√width), cut at 2σ; biases zero."""
     for name in ("vit-64-4-p2", "mixer-64-4-p2"):
         network = MODELS[name]((1, 8, 8), 10, seeds)
         for key, p in network.named_parameters():
             if "norm" not in key and key.endswith("bias"):
                 assert not p.any()
             elif "norm" not in key:
-                sigma = 0.02 if name.startswith("vit") else p.shape[-1] ** -0.5
-                assert p.abs().max() <= 2 * sigma + 1e-7
+                sigma = p.shape[-1] ** -0.5
+                assert p.abs().max() <= 2 * sigma + 1e-6
                 if p.numel() > 2000:
                     assert math.isclose(p.detach().std(), 0.88 * sigma, rel_tol=0.05)
 
@@ -280,3 +283,213 @@ def test_operations_of_tokens_are_counted():
     assert flops(vit, x) == 3 * 2 * (ends + 2 * block)
     block = tokens * d * 8 * d + d * 2 * tokens * d // 2
     assert flops(mixer, x) == 3 * 2 * (ends + 2 * block)
+
+
+# --------------------------------------------------------------------------------- adopted
+
+OWN = """
+from torch import nn
+
+def make():
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.ReLU(), nn.Linear(8, 10))
+
+class Conv(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.maps, self.head = nn.Conv2d(1, 4, 3, stride=2, padding=1), nn.Linear(4, 10)
+
+    def forward(self, x):
+        return self.head(self.maps(x).relu().mean((2, 3)))
+
+def seven():
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 7))
+
+def wide():
+    return nn.Linear(64, 10)
+
+def pair():
+    class Pair(nn.Flatten):
+        def forward(self, x):
+            return x, x
+    return Pair()
+
+def needs(k):
+    return nn.Linear(64, k)
+
+def nothing():
+    return 5
+
+number = 5
+"""
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    """A folder with somebody's file `nets_of_mine.py`, and one that cannot be imported."""
+    (tmp_path / "nets_of_mine.py").write_text(OWN)
+    (tmp_path / "broken_of_mine.py").write_text("1 / 0")
+    (tmp_path / "poor_of_mine.py").write_text("import what_nobody_installed")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    yield tmp_path
+    for name in [name for name in sys.modules if name.endswith("_of_mine")]:
+        del sys.modules[name]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("nowhere:make", "no module 'nowhere' in this folder or on PYTHONPATH"),
+        ("nets_of_mine.py:make", "did you mean nets_of_mine:make"),
+        ("broken_of_mine:make", r"cannot be imported \(ZeroDivisionError: division by zero\)"),
+        ("poor_of_mine:make", "needs what_nobody_installed, which is missing"),
+        ("nets_of_mine:mak", "has no name 'mak'; did you mean 'make'"),
+        ("nets_of_mine:number", "number is int: expected a function"),
+        ("nets_of_mine:nothing", "gives int: expected an nn.Module"),
+        ("nets_of_mine:needs", r"called without arguments \(TypeError: needs\(\) missing 1"),
+        ("nets_of_mine:seven", r"gives logits \(2, 7\) for 2 samples: expected \(2, 10\)"),
+        ("nets_of_mine:wide", r"does not take samples \(1, 8, 8\) \(RuntimeError: mat1 and"),
+        ("nets_of_mine:pair", "answers with tuple: expected a tensor of logits"),
+        ("nets_of_mine:make@w.pt", "safetensors only, since other files can run code"),
+        ("nets_of_mine:make@w.safetensors", "no such file"),
+        ("nets_of_mine:make@not.safetensors", "not a safetensors file"),
+        ("torchvision:resnet19", "no such classifier; did you mean 'resnet18'"),
+        ("torchvision:resnet18@BEST", "expected one of DEFAULT, IMAGENET1K_V1, or a file"),
+    ],
+)
+def test_what_cannot_be_adopted_is_refused_by_name(own, name, said):
+    (own / "w.pt").write_bytes(b"anything")
+    (own / "not.safetensors").write_bytes(b"anything")
+    with pytest.raises(BadInput, match=said) as caught:
+        MODELS[name]((1, 8, 8), 10)
+    assert str(caught.value).startswith(name.partition("@")[0])
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_an_adopted_network_is_only_a_name_until_it_is_built():
+    """Recipes come from files: reading one runs nobody's code."""
+    recipe = Recipe("os:getcwd")
+    assert Recipe.from_json(recipe.to_json()) == recipe
+    assert recipe.student in MODELS and "os:getcwd" not in list(MODELS)
+    with pytest.raises(BadInput, match="gives str: expected an nn.Module"):
+        MODELS[recipe.student]((1, 8, 8), 10)
+    for name in ("mlp:", ":make", "a b:c", "mlp-16@w.safetensors", "x:y@"):
+        with pytest.raises(BadInput, match="is not known"):
+            Recipe(name)
+
+
+def test_an_adopted_network_is_drawn_by_its_seed(own):
+    drawn = torch.random.get_rng_state()
+    one, again, other = (MODELS["nets_of_mine:make"]((1, 8, 8), 10, seed) for seed in (1, 1, 2))
+    weight = [network.state_dict()["network.1.weight"] for network in (one, again, other)]
+    assert torch.equal(weight[0], weight[1]) and not torch.equal(weight[0], weight[2])
+    assert torch.equal(drawn, torch.random.get_rng_state()) and one.training
+
+
+def test_the_parts_of_an_adopted_network_are_its_features(own):
+    found = layers("nets_of_mine:Conv", (1, 8, 8))
+    assert found == {"maps": ((4, 4), 16, 4)}
+    assert list(layers("nets_of_mine:make", (1, 8, 8))) == ["0", "1", "2"]
+    network = MODELS["nets_of_mine:make"]((1, 8, 8), 10)
+    said = network(torch.rand(3, 1, 8, 8), features=True)
+    torch.testing.assert_close(network.classify(said.features["2"].mean(-2)), said.logits)
+    assert not network(torch.rand(3, 1, 8, 8)).features
+
+
+def test_adopted_students_train_one_by_one_and_ours_beside_them_together(own):
+    names = ["nets_of_mine:make", "mlp-4", "nets_of_mine:make", "mlp-4"]
+    recipes = [Recipe(name, seed=i, steps=20, events=1) for i, name in enumerate(names)]
+    state = begin([r.but(learning_rate=0.01 * (i + 1)) for i, r in enumerate(recipes)])
+    assert sorted(len(one.members) for one in state.stacks) == [1, 1, 2]
+    before = [state.network(i).state_dict()["network.1.weight"].clone() for i in (0, 2)]
+    (event,) = train(state)
+    assert all(rate > 0.3 for rate in event.accuracy["test"])
+    for i, old in zip((0, 2), before, strict=True):  # every row of every weight
+        assert bool((state.network(i).state_dict()["network.1.weight"] != old).any(1).all())
+    alone = begin([recipes[2].but(learning_rate=0.03)])
+    list(train(alone))
+    assert torch.equal(alone.logits(0, "test"), state.logits(2, "test"))
+
+
+def test_own_weights_teach_as_they_are(own):
+    """No step is taken; other weights in the same file are another recipe."""
+    weights = MODELS["nets_of_mine:make"]((1, 8, 8), 10, 3).network.state_dict()
+    save_file(weights, "mine.safetensors")
+    data = Recipe().data
+    mine = teacher(data, "nets_of_mine:make@mine.safetensors")
+    assert mine.steps == 0 and "#" in mine.student
+    assert Recipe.from_json(mine.to_json()) == mine == Recipe(mine.student, data.whole(), steps=0,
+                                                              events=1)  # fmt: skip
+    state = begin([mine])
+    (event,) = train(state)
+    assert event.step == event.steps == 0 and event.accuracy["test"][0] is not None
+    for key, value in state.network(0).network.state_dict().items():
+        assert torch.equal(value, weights[key])
+    taught = Recipe("mlp-4", data, METHODS["kd"](alpha=1), (mine,), steps=3)
+    (folder,) = Run([taught]).drain().recipes
+    assert folder.teachers == (mine,)
+    save_file({key: value + 1 for key, value in weights.items()}, "mine.safetensors")
+    assert teacher(data, "nets_of_mine:make@mine.safetensors").name != mine.name
+    with pytest.raises(BadInput, match="other weights than the recipe's"):
+        begin([mine])
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda w: w.pop("1.bias"), "the file lacks 1.bias"),
+        (lambda w: w.update(extra=w["1.bias"].clone()), "the network does not know extra"),
+        (lambda w: w.update({"3.bias": torch.zeros(7)}), "the file has another shape for 3.bias"),
+    ],
+)
+def test_weights_that_do_not_fit_are_refused_by_name(own, change, said):
+    weights = MODELS["nets_of_mine:make"]((1, 8, 8), 10).network.state_dict()
+    change(weights)
+    save_file(weights, "mine.safetensors")
+    with pytest.raises(BadInput, match=f"nets_of_mine:make: {said}"):
+        MODELS["nets_of_mine:make@mine.safetensors"]((1, 8, 8), 10)
+
+
+def test_a_saved_network_of_torchvision_is_loaded(tmp_path):
+    """With its own classes it says what torchvision says; with others, its last layer is new."""
+    vision.torchvision()
+    from torchvision import models
+    from torchvision.transforms.functional import normalize
+
+    theirs = models.get_model("shufflenet_v2_x0_5", weights=None, num_classes=12).eval()
+    file = tmp_path / "tiny.safetensors"
+    save_file(theirs.state_dict(), file)
+    name = f"torchvision:shufflenet_v2_x0_5@{file}"
+    ours, other = (MODELS[name]((3, 32, 32), classes, 1).eval() for classes in (12, 5))
+    x = torch.rand(2, 3, 32, 32)
+    shown = normalize(x, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
+    torch.testing.assert_close(ours(x).logits, theirs(shown))
+    before, after = (n(x, features=True).features["conv5"] for n in (ours, other))
+    assert torch.equal(before, after) and other(x).logits.shape == (2, 5)
+    grey = MODELS[name]((1, 32, 32), 12).eval()
+    torch.testing.assert_close(grey(x[:, :1]).logits, ours(x[:, :1].expand(-1, 3, -1, -1)).logits)
+    assert teacher(Recipe().data, name).steps > 0
+
+
+def test_torchvisions_download_is_checked_and_reads_tensors_only(monkeypatch):
+    vision.torchvision()
+    from torchvision.models import _api, get_model
+
+    asked = {}
+
+    def load(url, **more):
+        asked.update(more, url=url)
+        return get_model("squeezenet1_1", weights=None).state_dict()
+
+    monkeypatch.setattr(_api, "load_state_dict_from_url", load)
+    made = MODELS["torchvision:squeezenet1_1@DEFAULT"]((3, 32, 32), 1000)
+    assert made(torch.rand(2, 3, 32, 32)).logits.shape == (2, 1000)
+    assert asked["check_hash"] is True and asked["weights_only"] is True
+    assert asked["url"].startswith("https://download.pytorch.org/models/squeezenet1_1")
+
+    def fail(url, **more):
+        raise OSError("no network")
+
+    monkeypatch.setattr(_api, "load_state_dict_from_url", fail)
+    with pytest.raises(BadInput, match=r"@DEFAULT: cannot be downloaded \(OSError: no network\)"):
+        MODELS["torchvision:squeezenet1_1@DEFAULT"]((3, 32, 32), 1000)

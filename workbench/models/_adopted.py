@@ -79,20 +79,20 @@ class Adopted(Network):
         super().__init__(shape, classes, lead)
         self.options = {"module": module, "factory": factory, "weights": weights, "sum": sum}
         self.name = f"{module}:{factory}"
-        self.network = self._make()
+        self.network = self._make(0)
 
-    def _make(self) -> nn.Module:
+    def _make(self, seed: int) -> nn.Module:
         module, factory = self.options["module"], self.options["factory"]
-        if module == TORCHVISION:
-            return _builder(factory)(self.classes)
-        return _own(self.name, _found(self.name, module, factory))
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            if module == TORCHVISION:
+                return _builder(factory)(self.classes)
+            return _own(self.name, _found(self.name, module, factory))
 
     def initialise(self, seeds: Sequence[int]) -> None:
         """As its factory draws, under the seed; then the weights of its name; then it is tried."""
         (seed,) = seeds
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            self.network = self._make()
+        self.network = self._make(seed)
         if self.options["weights"] is not None:
             _load(self.name, self.network, self._weights(), self.options["module"] == TORCHVISION)
         said = self._tried()
@@ -308,10 +308,8 @@ def _downloaded(factory: str, which: str) -> Mapping[str, Tensor]:
     """Weights through torchvision's own download: checksum of the file's name, tensors only."""
     entries = _models().get_model_weights(factory)
     if which != "DEFAULT" and which not in entries.__members__:
-        known = ["DEFAULT", *entries.__members__]
-        raise BadInput(
-            f"torchvision:{factory}@{which}: expected one of {', '.join(known)}, or a file"
-        )
+        known = ", ".join(sorted({"DEFAULT", *entries.__members__}))
+        raise BadInput(f"torchvision:{factory}@{which}: expected one of {known}, or a file")
     try:
         found: Mapping[str, Tensor] = entries[which].get_state_dict(
             progress=True, check_hash=True, weights_only=True
