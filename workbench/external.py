@@ -182,11 +182,13 @@ def _steps(loader: Iterable[Any], epochs: int | None, steps: int | None) -> int:
     if steps is not None:
         if epochs is not None:
             raise BadInput(f"distill(epochs={epochs}, steps={steps}): expected one of the two")
-        made = replace(Recipe.knobs()["steps"], meaning="batches that are shown")
+        made = replace(Recipe.knobs()["steps"], low=1, meaning="batches that are shown")
         return int(made.check("distill", steps))
     if length is None:
         raise BadInput("distill(steps=None): the loader has no length; say how many steps")
-    passes = replace(Recipe.knobs()["steps"], name="epochs", meaning="passes over the loader")
+    passes = replace(
+        Recipe.knobs()["steps"], low=1, name="epochs", meaning="passes over the loader"
+    )
     return int(passes.check("distill", 10 if epochs is None else epochs)) * length
 
 

@@ -31,6 +31,7 @@ class Recipe(Knobbed):
 
     A teacher is just another recipe, and `start` continues from another recipe's student: so
     generations, assistants and ensembles cost no code, and the whole provenance is one JSON.
+    With 0 steps a student is what it began as: somebody's trained network that teaches.
     Device, threads and versions are recorded beside a run, never part of its recipe.
     """
 
@@ -50,11 +51,7 @@ class Recipe(Knobbed):
         "constant", choices=("constant", "cosine"), meaning="the learning rate over the steps"
     )
     steps: int = knob(
-        300,
-        accepts=(0, 100_000),
-        slider=(50, 2000),
-        scale="log",
-        meaning="optimiser steps; 0 = as it is",
+        300, accepts=(0, 100_000), slider=(50, 2000), scale="log", meaning="optimiser steps"
     )
     batch_size: int = knob(
         0, accepts=(0, 100_000), slider=(0, 256), meaning="images a step; 0 = all of them"

@@ -163,6 +163,10 @@ class TokenNetwork(Network):
     """A network of tokens: patches of a picture, blocks, a norm, the tokens' mean, one layer."""
 
     MAPS: ClassVar[bool] = True
+    #: without strong decay it learns a thousand digits by heart: 94 % on others, not 97
+    TEACHING: ClassVar[Mapping[str, Any]] = {
+        **Network.TEACHING, "steps": 1000, "learning_rate": 3e-3, "weight_decay": 1.0,
+    }  # fmt: skip
     place: nn.Parameter | None
     blocks: nn.ModuleList
 

@@ -39,6 +39,8 @@ NOBODY = "none"
 FRONT = 2
 #: Floating-point operations a second of one slow core, and the longest training in seconds.
 SPEED, LONGEST = 1.5e10, 600
+#: Seconds within which a dozen students, and a teacher, of a model that the page offers train.
+QUICK = {"student": 60, "teacher": 15}
 LARGEST = 20_000  # characters of JSON: far more than any form needs
 
 
@@ -78,7 +80,7 @@ def _size(student: str) -> tuple[int, int]:
     from workbench.evaluation import flops, parameters
 
     data = DATA["digits"]
-    network = MODELS[student](data.shape, data.classes).eval()
+    network = MODELS[student].empty(data.shape, data.classes).eval()
     return parameters(network), flops(network, torch.zeros(1, *data.shape))
 
 
@@ -87,25 +89,40 @@ def weights(student: str) -> int:
     return _size(student)[0]
 
 
+@functools.cache
+def _quick(role: str) -> tuple[str, ...]:
+    """The models that train quickly on the page's data, the smallest first.
+
+    Students are counted as the form stands on arrival; the command line has every model.
+    """
+    whole, few = DATA["digits"](), DATA["digits"](images=50)
+    found = {
+        name: Setup(teacher(whole, name), 1) if role == "teacher" else Setup(Recipe(name, few), 12)
+        for name in MODELS
+    }
+    quick = [name for name, made in found.items() if made.seconds <= QUICK[role]]
+    return tuple(sorted(quick, key=lambda name: _size(name)[0]))
+
+
 # ------------------------------------------------------------------------------------ knobs
 
 
 def common() -> dict[str, Knob]:
     """The knobs that every method has, in the order of the form: images and student in front."""
-    models = tuple(sorted(MODELS, key=lambda name: _size(name)[0]))
     own = {
         "images": DATA["digits"].knobs()["images"],
-        "student": _choice("student", "mlp-16", models, words.STUDENT),
+        "student": _choice("student", "mlp-16", _quick("student"), words.STUDENT),
     }
     later = {
         "seeds": Knob("seeds", "int", 12, 1, 24, (1, 24), title=words.SEEDS,
                       meaning=words.SEEDS_MEANING),
-        "teacher": _choice("teacher", "mlp-256-256", models, words.TEACHER_KNOB),
-        "assistant": _choice("assistant", NOBODY, (NOBODY, *models), words.ASSISTANT),
+        "teacher": _choice("teacher", "mlp-256-256", _quick("teacher"), words.TEACHER_KNOB),
+        "assistant": _choice("assistant", NOBODY, (NOBODY, *_quick("teacher")), words.ASSISTANT),
         "generations": Knob("generations", "int", 1, 1, 5, (1, 5), title=words.GENERATIONS,
                             meaning=words.GENERATIONS_MEANING),
     }  # fmt: skip
     declared = Recipe.knobs() | DATA["digits"].knobs()
+    declared["steps"] = replace(declared["steps"], low=1)
     later |= {name: knob for name, knob in declared.items() if name not in FIXED}
     first = {name: later.pop(name) for name in FIRST if name in later}
     return own | first | later
