@@ -191,7 +191,7 @@ def _fill_training(parser: Parser, recipe: Sequence[str], without: Sequence[str]
     from workbench.models import MODELS
     from workbench.recipe import Recipe
 
-    _name(parser, "student", "mlp-16", f"one of {', '.join(MODELS)}")
+    _name(parser, "student", "mlp-16", f"one of {', '.join(MODELS)}, or package.module:factory")
     about = "a model, which learns from all labels of the split (mlp-256-256)"
     parser.add_argument("--teacher", action=Once, metavar="NAME", help=about)
     _name(parser, "data", "digits", _data_help())
