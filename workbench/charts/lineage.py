@@ -76,8 +76,8 @@ def lineage(
         )
         low_note = bottom + 6 + deep + 16 * len(notes[i])
         out.append(_lines(x, low_note, notes[i], "tick", **middle))
-    for start, end in zip(places, places[1:], strict=False):
-        out.append(_arrow(start, end))
+    # below everything: a value over an arrow stays readable
+    out[:0] = [_arrow(a, b) for a, b in zip(places, places[1:], strict=False)]
     foot = bottom + 14 + deep + 16 * max(map(len, notes), default=1)
     said = [words.generation_said(one.name, _mean(one), one.note) for one in chain]
     return _svg(width, foot, words.lineage_said(said), *out)
