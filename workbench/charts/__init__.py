@@ -996,7 +996,7 @@ def guess(
     def shown(value: float, places: int) -> str:
         return plain(value, places) + (NARROW + unit if unit else "")
 
-    stride = _nice((high - low) / max(2, min(10, width // 72)))
+    stride = max(1.0, _nice((high - low) / max(2, min(10, width // 72))))  # its words are whole
     out = [_line(left, y, right, y, "zero", stroke_width=2)]
     out += [_text(0, 20, title, "finding")] if title else []
     said = [title] if title else []

@@ -194,8 +194,8 @@ LESSON = Lesson(
     number="05",
     title="What exactly is transferred?",
     question="A teacher's answers beat labels. Which part of an answer does the work?",
-    sentence="It is what the teacher says about each single image; where images are plenty, "
-    "a name for each does as well.",
+    sentence="It is what the teacher says about each single image; where images of every class "
+    "are plenty, a name for each does as well.",
     minutes=45,
     words={
         "control": "the same training with one thing taken out",
