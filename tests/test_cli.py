@@ -369,6 +369,15 @@ def test_compare_without_json_is_a_table_a_sentence_and_caveats(call):
                                                   or "no difference" in out)  # fmt: skip
 
 
+@pytest.mark.parametrize("surgery", [("--labelled", "0"), ("--shown", "pixels")])
+def test_who_hears_the_teacher_alone_is_compared_and_swept_without_labels(result, surgery):
+    few = ["--images", "20", "--steps", "2", "--seeds", "1", *surgery]
+    both = "hard-labels:alpha=1", "kd:temperature=8,alpha=1"
+    once = ["--splits", "1", "--workers", "1", "--learning-rate", "0.01"]
+    assert len(result("compare", *both, *few, *once)["arms"]) == 2
+    assert len(result("sweep", "kd:alpha=1", "temperature=2,4", *few)["cells"]) == 2
+
+
 def test_json_is_alone_on_standard_output_of_a_process(home):
     done = apart("compare", *TWO, "--json", env=os.environ | {"WORKBENCH_HOME": str(home)})
     assert done.returncode == 0 and done.stderr == ""
