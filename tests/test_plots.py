@@ -44,6 +44,19 @@ def test_a_box_lies_where_the_svg_says():
         assert outside != pytest.approx(wanted, abs=0.05)
 
 
+def test_a_group_moves_and_scales_what_is_in_it():
+    box = '<rect x="1" y="2" width="3" height="4" fill="var(--teacher)"/>'
+    moved = f'<g transform="translate(5,10) scale(8)">{box}</g>'
+    plain = '<rect x="13" y="26" width="24" height="32" fill="var(--teacher)"/>'
+    frame = '<svg xmlns="http://www.w3.org/2000/svg" width="60" height="80">{}</svg>'
+    assert plots.png(frame.format(moved)) == plots.png(frame.format(plain))
+
+
+def test_a_curve_ends_where_it_says_and_steps_go_on_from_there():
+    codes, points = plots._walked("M1,2c1,0 2,3 4,5l1,1")
+    assert points == [(1, 2), (2, 2), (3, 5), (5, 7), (6, 8)] and codes == [1, 4, 4, 4, 2]
+
+
 def test_relative_steps_follow_each_other():
     codes, points = plots._walked("M1,2l3,4h5v-1L0,0z")
     assert points == [(1, 2), (4, 6), (9, 6), (9, 5), (0, 0), (1, 2)]

@@ -23,7 +23,7 @@ MARGIN = 16
 #: Points per pixel at 100 pixels an inch; DejaVu is wider than the fonts that charts plans for.
 POINT, NARROWER = 0.72, 0.92
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?")
-_STEP = re.compile(rf"([MLlmhvHVzZ])|({_NUMBER.pattern})")
+_STEP = re.compile(rf"([MLlmhvHVczZ])|({_NUMBER.pattern})")
 _SIZES = {"tick": 12.0, "name": 14.0, "finding": 19.0, "aside": 13.0, "val": 13.0}
 
 
@@ -87,7 +87,7 @@ class _Pen:
         if "opacity" in own:
             pen = replace(pen, opacity=pen.opacity * float(own["opacity"]))
         if tag in ("g", "svg"):
-            own = {k: v for k, v in above.items() if k == "fill"} | own
+            own = {k: v for k, v in above.items() if k in ("fill", "shape-rendering")} | own
             pen = pen._moved(own) if tag == "g" else pen._framed(own)
             for child in element:
                 pen.draw(child, own)
@@ -97,11 +97,13 @@ class _Pen:
             pen._text(element, own, classes)
 
     def _moved(self, own: Mapping[str, str]) -> _Pen:
-        found = re.match(r"translate\(([^,]+),([^)]+)\)", own.get("transform", ""))
+        found = re.match(
+            r"translate\(([^,]+),([^)]+)\)(?: scale\(([^)]+)\))?", own.get("transform", "")
+        )
         if not found:
             return self
         dx, dy = float(found[1]) * self.zoom, float(found[2]) * self.zoom
-        return replace(self, x=self.x + dx, y=self.y + dy)
+        return replace(self, x=self.x + dx, y=self.y + dy, zoom=self.zoom * float(found[3] or 1))
 
     def _framed(self, own: Mapping[str, str]) -> _Pen:
         """An inner svg: its box is a window onto its own coordinates."""
@@ -163,6 +165,8 @@ class _Pen:
         if (found := self.colour(stroke)) is not None:
             style["edgecolor"] = (found, self.strength(own.get("stroke-opacity")))
             style["linewidth"] = width * self.zoom * POINT
+        if own.get("shape-rendering") == "crispEdges":
+            style["antialiased"] = False  # cells that touch leave no seam
         if dash := own.get("stroke-dasharray"):
             each = [float(n) for n in re.findall(_NUMBER, dash)]
             style["linestyle"] = (0, [max(0.1, n / max(width, 0.1)) for n in each])
@@ -215,7 +219,7 @@ def _patch(tag: str, own: Mapping[str, str], pen: _Pen, style: Mapping[str, Any]
 
 
 def _walked(d: str) -> tuple[list[int], list[tuple[float, float]]]:
-    """A path's commands as matplotlib's codes and absolute points: M, L, h, v, z and relatives."""
+    """A path's commands as matplotlib's codes and absolute points: M, L, h, v, c, z, relatives."""
     codes: list[int] = []
     points: list[tuple[float, float]] = []
     x = y = 0.0
@@ -233,7 +237,13 @@ def _walked(d: str) -> tuple[list[int], list[tuple[float, float]]]:
                 x = held[0] + (x if command == "h" else 0)
             elif command in "vV":
                 y = held[0] + (y if command == "v" else 0)
-            elif len(held) < 2:
+            elif len(held) < (6 if command == "c" else 2):
+                continue
+            elif command == "c":
+                curve = [(x + held[i], y + held[i + 1]) for i in (0, 2, 4)]
+                codes += [4, 4, 4]
+                points += curve
+                (x, y), held = curve[-1], []
                 continue
             elif command.islower():
                 x, y = x + held[0], y + held[1]
