@@ -13,6 +13,7 @@ import warnings
 from pathlib import Path
 
 import pytest
+import torch
 
 from workbench import METHODS, RECIPES, Run, check
 from workbench.__main__ import COMMANDS, main, methods_table, tree
@@ -280,6 +281,67 @@ def threes(runs, shift):
             z[:, 3] += shift * lift(seen, 3, count)
             found.append(float((z[y == 3].argmax(-1) == 3).float().mean()))
     return sum(found) / len(found)
+
+
+ONESELF = ("born-again", "assistant")
+HEADINGS = ("recipe", "student", "shown", "taught by", "rate")
+
+
+def oneself_arms(name):
+    """(recipe, what is shown, who teaches, rates) -> its recipes by split, in the run's order."""
+    found = {}
+    for one in RECIPES[name].recipes:
+        noise = one.data.label_noise
+        shown = f"{100 * noise:.0f} % wrong labels" if noise else "right labels"
+        elders = [elder for elder in chain(one)[1:] if elder.student == one.student]
+        rates = ", ".join(f"{r.learning_rate:g}" for r in [*reversed(elders), one])
+        key = name, one.student, shown, learns_from(one), rates
+        found.setdefault(key, {}).setdefault(one.data.split, []).append(one)
+    return found
+
+
+def chain(recipe):
+    """A recipe, its teacher, that one's teacher, and so on."""
+    return [recipe, *(chain(recipe.teachers[0]) if recipe.teachers else ())]
+
+
+def learns_from(recipe):
+    """Who teaches a student, in the words of the table."""
+    if not recipe.teachers:
+        return "labels" if recipe.method.key() == "scratch" else "softer labels"
+    elders = [elder.student for elder in chain(recipe)[1:]]
+    again = elders[0] == recipe.student
+    return f"generation {len(elders)}" if again else ", taught by ".join(elders)
+
+
+def oneself():
+    """Each row of teaching oneself beside its key and the recipes it is about, by split."""
+    part = TEXT.split("## Teaching oneself")[1].split("\n## ")[0]
+    lines = [[c.strip(" `") for c in line.split("|")[1:-1]] for line in part.splitlines()
+             if line.startswith("|")]  # fmt: skip
+    found = [dict(zip(lines[0], line, strict=True)) for line in lines[2:]]
+    kinds = [kind for name in ONESELF for kind in oneself_arms(name).items()]
+    return [(row, *kind) for row, kind in zip(found, kinds, strict=True)]
+
+
+def test_teaching_oneself_is_a_row_for_each_arm_of_its_recipes():
+    for row, key, splits in oneself():
+        assert tuple(row[name] for name in HEADINGS) == key
+        assert len(splits) == 6 and {len(group) for group in splits.values()} == {5}
+
+
+@pytest.mark.slow
+def test_teaching_oneself_is_found_again(kept, monkeypatch):
+    """Two splits of six; tiny students differ much from seed to seed, so of them all five."""
+    monkeypatch.setenv("WORKBENCH_HOME", str(kept))
+    rows = oneself()
+    for name, seeds in zip(ONESELF, (2, 5), strict=True):
+        arms = [(row, splits) for row, key, splits in rows if key[0] == name]
+        group = [r.but(events=1) for _, splits in arms for s in (0, 1) for r in splits[s][:seeds]]
+        found = torch.tensor(Run(group).drain().events()[-1].accuracy["test"])
+        for (row, _), again in zip(arms, found.view(len(arms), -1).mean(1), strict=True):
+            mean, std = numbers(row["accuracy %"])
+            assert abs(100 * again - mean) <= 1.5 * std, (name, row["taught by"])
 
 
 def test_the_zoo_is_in_the_table():
