@@ -1,5 +1,6 @@
 """The bug zoo and the check of a user's own loss: each mistake is caught, and recognised."""
 
+import functools
 import inspect
 import json
 
@@ -7,15 +8,16 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from workbench import METHODS, check
+from workbench import METHODS, zoo
 from workbench.__main__ import main
 from workbench.base import BadInput, Registry
 from workbench.check import check as checked
 from workbench.check import load, reference, sentences
-from workbench.specimens import SPECIMENS, _specimen
+from workbench.specimens import SPECIMENS, _specimen, of
 
 pytestmark = pytest.mark.filterwarnings("ignore:reduction")
 specimens = pytest.mark.parametrize("name", SPECIMENS)
+losses = pytest.mark.parametrize("name", of("loss"))
 
 
 def mixed(student_logits, teacher_logits, labels, temperature, alpha, **mistake):
@@ -47,18 +49,41 @@ def test_specimens_cannot_be_picked_as_methods():
 @specimens
 def test_a_specimen_says_what_it_is(name):
     one = SPECIMENS[name]
-    assert one.name == name and one.law in sentences()
+    assert one.name == name and one.law in (sentences() if one.kind == "loss" else zoo.LAWS)
     assert one.mistake.endswith(".") and len(one.symptom) > 40
-    source = inspect.getsource(one.loss)
+    source = inspect.getsource(one.function)
     assert source.count("# !") == 1 and len(source.splitlines()) <= 22
+    assert (one.right in METHODS) == (one.kind == "features")
 
 
-@specimens
+@losses
 def test_its_law_catches_it_and_the_zoo_knows_it(name):
     found = checked(SPECIMENS[name].loss)
     assert SPECIMENS[name].law in found.broken
     assert found.resembles == name
     assert json.loads(json.dumps(found.describe()))["resembles"]["mistake"]
+
+
+@pytest.mark.parametrize("name", [*of("features"), *of("training")])
+def test_its_law_catches_what_is_not_in_the_loss(name):
+    assert SPECIMENS[name].law in zoo.broken(SPECIMENS[name])
+
+
+def test_right_trainings_and_right_comparisons_break_nothing():
+    for law in ("teacher rests", "student trains"):
+        assert zoo.LAWS[law][1](zoo.right_training) is None
+    for name in {one.right for one in of("features").values()}:
+        assert zoo.LAWS["channels"][1](functools.partial(zoo.of_method, name)) is None
+
+
+def test_a_training_may_look_at_the_accuracy_in_eval_mode():
+    def careful(student, teacher, x, y, *, steps, rate):
+        for _ in range(steps):
+            zoo.right_training(student, teacher, x, y, steps=1, rate=rate)
+            student.eval()
+            student(x)
+
+    assert zoo.LAWS["student trains"][1](careful) is None
 
 
 def test_the_right_loss_breaks_nothing():
@@ -80,7 +105,7 @@ def test_a_method_of_ours_is_right_too():
 
 
 def test_a_file_that_is_no_specimen_is_named():
-    with pytest.raises(TypeError, match=r"expected SYMPTOM, LAW and loss"):
+    with pytest.raises(TypeError, match="SYMPTOM, LAW and one of loss, features, training"):
         _ = Registry("specimen", "workbench.recipes", _specimen).found
 
 
@@ -193,15 +218,24 @@ def test_one_thing_is_asked_at_a_time(words, capsys):
     assert "expected a loss, as my_losses.py:my_loss, or --zoo" in capsys.readouterr().err
 
 
-def test_what_a_mistake_costs_is_measured(monkeypatch, capsys):
-    found = check.cost(splits=1, seeds=2, steps=3)
-    assert set(found) == {"distillation", *SPECIMENS}
-    assert all(len(row) == 2 and 0 <= min(row) for (row,) in found.values())
-    assert check.cost(splits=1, seeds=2, steps=3) == found
-    two = {name: [[0.9, 0.8], [0.7, 0.9]] for name in found}
-    monkeypatch.setattr(check, "cost", lambda report: two)
+def test_what_a_mistake_costs_is_measured(monkeypatch, capsys, home):
+    few = {"splits": 1, "seeds": 2, "steps": 3}
+    costs = {
+        "cost": ("loss", {"distillation"}),
+        "cost_of_training": ("training", {"training"}),
+        "cost_of_features": ("features", {"attention", "similarity"}),
+    }
+    for name, (kind, right) in costs.items():
+        measure = getattr(zoo, name)
+        found = measure(**few)
+        assert set(found) == {*right, *of(kind)}
+        assert all(len(row) == 2 and 0 <= min(row) for (row,) in found.values())
+        assert name != "cost" or measure(**few) == found
+        two = {name: [[0.9, 0.8], [0.7, 0.9]] for name in found}
+        monkeypatch.setattr(zoo, name, lambda report, two=two: two)
     assert main(["check", "--zoo"]) == 0
     out = capsys.readouterr().out
-    assert all(name in out for name in SPECIMENS) and "not tuned" in out
+    assert all(name in out for name in SPECIMENS) and out.count("not tuned") == 3
     assert main(["check", "--zoo", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["accuracy"] == two
+    found = json.loads(capsys.readouterr().out)
+    assert set(found["verdicts"]) == set(SPECIMENS) < set(found["accuracy"])

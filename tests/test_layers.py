@@ -17,7 +17,7 @@ LAYERS = [
     {"recipes"},
     {"engine", "inside"},
     {"runs", "external"},
-    {"jobs", "sweep", "assets", "check"},
+    {"jobs", "sweep", "assets", "check", "zoo"},
     {"words"},
     {"charts", "plots"},
     {"ui", "notebook", "lessons", "bench"},
@@ -37,6 +37,7 @@ BESIDE = {
     ("ui", "lessons"),
     ("bench", "lessons"),
     ("sweep", "jobs"),
+    ("zoo", "check"),
 }
 DOORS = {
     "gradio": {"ui", "app"},

@@ -19,14 +19,9 @@ import torch
 from torch import Tensor
 
 from workbench.base import BadInput, Batch, Outputs, unknown
-from workbench.data import DATA, Data
-from workbench.engine import listen
 from workbench.functional import cross_entropy, kl, soft_log_probs
 from workbench.laws import LAWS, RTOL, case
-from workbench.models import MODELS
-from workbench.recipe import teacher
-from workbench.runs import Run
-from workbench.specimens import SPECIMENS, Loss
+from workbench.specimens import SPECIMENS, Loss, of
 
 #: Laws of every loss that hold for one that knows neither stacks nor missing labels.
 SHARED = ("terms", "gradient", "teacher", "order", "shift", "classes", "duplicates", "large",
@@ -250,7 +245,7 @@ def _alike(loss: Loss) -> tuple[str | None, bool]:
     if torch.allclose(mine, _gradients(reference), rtol=1e-6, atol=1e-12):
         return _by_law(loss)  # right on ordinary numbers: only a law tells such specimens apart
     near: list[tuple[float, str]] = []
-    for name, specimen in SPECIMENS.items():
+    for name, specimen in of("loss").items():
         theirs = _gradients(specimen.loss)
         if torch.allclose(mine, theirs, rtol=1e-6, atol=1e-12):
             return name, True
@@ -263,7 +258,7 @@ def _alike(loss: Loss) -> tuple[str | None, bool]:
 def _by_law(loss: Loss) -> tuple[str | None, bool]:
     """For losses that are right on ordinary numbers: the specimen that breaks what it breaks."""
 
-    for name, specimen in SPECIMENS.items():
+    for name, specimen in of("loss").items():
         if specimen.law in ("teacher", "large") and _breaks(loss, specimen.law):
             return name, False
     return None, False
@@ -303,46 +298,3 @@ def load(spec: str) -> Loss:
             f"{name}(student_logits, teacher_logits, labels, *, temperature, alpha)"
         ) from None
     return loss
-
-
-# ------------------------------------------------------------------------- what it costs
-
-
-def cost(
-    report: Callable[[str, float], None] = lambda what, share: None,
-    splits: int = 6,
-    seeds: int = 8,
-    steps: int = 300,
-) -> dict[str, list[list[float]]]:
-    """Test accuracies [split][seed] of students taught by the right loss and by each specimen.
-
-    The first 50 images, T = 8, alpha = 0.9, AdamW at 0.01 for all, full batches.
-    """
-    losses: dict[str, Loss] = {"distillation": reference}
-    losses |= {name: specimen.loss for name, specimen in SPECIMENS.items()}
-    found: dict[str, list[list[float]]] = {name: [] for name in losses}
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # for so small a student two are slower
-    try:
-        for split in range(splits):
-            data = DATA["digits"](split=split, images=50)
-            heard = listen(Run(teacher(data)).student(), data.parts()["train"].x[:50]).logits
-            for i, (name, loss) in enumerate(losses.items()):
-                report(name, (split + i / len(losses)) / splits)
-                found[name].append([_taught(loss, data, heard, s, steps) for s in range(seeds)])
-    finally:
-        torch.set_num_threads(threads)
-    return found
-
-
-def _taught(loss: Loss, data: Data, heard: Tensor, seed: int, steps: int) -> float:
-    """The test accuracy of one student, by the plain loop that everybody writes."""
-    parts = data.parts()
-    x, y, test = parts["train"].x[:50], parts["train"].y[:50], parts["test"]
-    student = MODELS["mlp-16"](data.shape, data.classes, seed)
-    optimiser = torch.optim.AdamW(student.parameters(), lr=1e-2, weight_decay=0.01)
-    for _ in range(steps):
-        optimiser.zero_grad()
-        loss(student(x).logits, heard, y, temperature=8.0, alpha=0.9).backward()
-        optimiser.step()
-    return float((listen(student, test.x).logits.argmax(-1) == test.y).double().mean())
