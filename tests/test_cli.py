@@ -579,6 +579,16 @@ def test_the_league_table_has_every_method(call, result, monkeypatch):
     assert shown == sorted(shown, reverse=True)
 
 
+def test_several_teachers_are_joined_by_plus(result, call):
+    several = ("--teacher", "mlp-16+mlp-16+cnn-4")
+    run = result("train", "ensemble", *SHORT, *several)["runs"][0]
+    teachers = Run.at(run["folder"]).recipes[0].teachers
+    assert [(one.student, one.seed) for one in teachers] == [("mlp-16", 0), ("mlp-16", 1),
+                                                             ("cnn-4", 0)]  # fmt: skip
+    code, _, err = call("train", "ensemble", *SHORT, "--teacher", "mlp-16+mpl-16")
+    assert code == 2 and "did you mean 'mlp-16'" in err
+
+
 @pytest.mark.parametrize("words", [[], ["methods", "--data", "digits"]])
 def test_one_table_is_printed_at_a_time(call, words):
     code, out, err = call("table", *words)

@@ -192,7 +192,7 @@ def _fill_training(parser: Parser, recipe: Sequence[str], without: Sequence[str]
     from workbench.recipe import Recipe
 
     _name(parser, "student", "mlp-16", f"one of {', '.join(MODELS)}, or package.module:factory")
-    about = "a model, which learns from all labels of the split (mlp-256-256)"
+    about = "a model, or several joined by +, which learns from all labels (mlp-256-256)"
     parser.add_argument("--teacher", action=Once, metavar="NAME", help=about)
     _name(parser, "data", "digits", _data_help())
     knobs = {name: made for kind in DATA.values() for name, made in kind.knobs().items()}
@@ -269,7 +269,7 @@ def _known(args: argparse.Namespace) -> None:
     from workbench.engine import pick_device
     from workbench.models import MODELS
 
-    for name in filter(None, (args.student, args.teacher)):
+    for name in (args.student, *(args.teacher or args.student).split("+")):
         if not (size := MODELS[name]).stackable:  # somebody's code: it shall fail now
             data = _data(args)
             size(data.shape, data.classes)
@@ -446,13 +446,13 @@ def _groups(args: argparse.Namespace) -> list[tuple[list[Recipe], list[str]]]:
 
 
 def _seeds(method: Method, args: argparse.Namespace) -> list[Recipe]:
-    from workbench.recipe import Recipe, teacher
+    from workbench.recipe import Recipe, teachers
 
     data = _data(args)
     taught = "teacher" in method.needs
-    teachers = (teacher(data, args.teacher or "mlp-256-256"),) if taught else ()
+    by = teachers(data, args.teacher or "mlp-256-256") if taught else ()
     values = _recipe_values(args, *Recipe.knobs())
-    one = Recipe(args.student, data, method, teachers, **values)
+    one = Recipe(args.student, data, method, by, **values)
     seeds = _numbers("train", args, "seeds")["seeds"]
     return [one.but(seed=one.seed + i) for i in range(seeds)]
 
@@ -1081,9 +1081,9 @@ def _league(args: argparse.Namespace) -> int:
     if args.images is None and "images=" not in args.data:
         args.images = "50"
     data = _data(args)
-    for name in (args.student, args.teacher):
+    both = args.student, args.teacher.split("+")
+    for name in (both[0], *both[1]):
         _ = MODELS[name]  # an unknown one is refused
-    both = args.student, [args.teacher]
     fits = [name for name, kind in METHODS.items() if not misfit(kind, *both, data.shape)]
     names = ["scratch", *(name for name in fits if name != "scratch")]
     counts: dict[str, Any] = _numbers("table", args, "splits", "seeds", "workers")

@@ -193,3 +193,13 @@ def teacher(data: Data, student: str = "mlp-256-256") -> Recipe:
     if data.size > MANY and how.get("steps"):
         how |= MODELS[student].family.LARGE
     return Recipe(student, data.whole(), **how)
+
+
+def teachers(data: Data, names: str = "mlp-256-256") -> tuple[Recipe, ...]:
+    """The teachers of a split that names joined by + mean; a name said again has the next seed."""
+    found: list[Recipe] = []
+    for name in names.split("+"):
+        one = teacher(data, name)
+        again = sum(other.student == name for other in found)
+        found.append(one.but(seed=one.seed + again))
+    return tuple(found)

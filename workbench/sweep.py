@@ -23,7 +23,7 @@ from workbench.data import Data
 from workbench.engine import built
 from workbench.jobs import deaf
 from workbench.recipe import Recipe
-from workbench.recipe import teacher as taught_by
+from workbench.recipe import teachers as taught_by
 from workbench.runs import Run
 
 #: The learning rates that an arm may choose from, by its mean validation accuracy.
@@ -64,7 +64,9 @@ def compare(
     ]
     teachers = [taught_by(one.data, teacher) for one in arms[0]]
     with Hands(workers, device, report) as hands:
-        hands.train([[one] for one in teachers], "training the teachers", 0.0, 0.3)
+        hands.train(
+            [[one] for some in teachers for one in some], "training the teachers", 0.0, 0.3
+        )
         rates = [learning_rate] * len(arms)
         if learning_rate is None:
             rates = list(_choose(arms, seeds, hands))
@@ -74,7 +76,9 @@ def compare(
         ]
         every = [group for arm in groups for group in arm]
         hands.train(every, "training the students", 0.7, 0.98)
-    reports = [[Run(g).reports(t) for g, t in zip(arm, teachers, strict=True)] for arm in groups]
+    reports = [
+        [Run(g).reports(t[0]) for g, t in zip(arm, teachers, strict=True)] for arm in groups
+    ]
     report("done", 1.0)
     return _judged(methods, groups, reports, rates)
 
@@ -96,7 +100,7 @@ def _splits(data: Data, splits: int) -> list[Data]:
 
 
 def _arm(base: Recipe, method: Method, model: str, data: Data) -> Recipe:
-    taught = (taught_by(data, model),) if "teacher" in method.needs else ()
+    taught = taught_by(data, model) if "teacher" in method.needs else ()
     return base.but(method=method, data=data, teachers=taught)
 
 
@@ -220,7 +224,7 @@ def sweep(
         recipes += _seeded(arm, seeds)
     if recipes[0].teachers:
         with Hands(1, device, report) as hands:
-            hands.train([[recipes[0].teachers[0]]], "training the teacher", 0.0, 0.3)
+            hands.train([[one] for one in recipes[0].teachers], "training the teacher", 0.0, 0.3)
     run = Run(recipes, device=device)
     for event in run:
         report("training the students", 0.3 + 0.7 * event.step / max(1, event.steps))
