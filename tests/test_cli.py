@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import signal
@@ -577,6 +578,18 @@ def test_the_league_table_has_every_method(call, result, monkeypatch):
     assert all(line.startswith("| ") and line.count("|") == 8 for line in (lines[0], *lines[2:]))
     shown = [float(line.split("|")[4].split("±")[0]) for line in lines[2:]]
     assert shown == sorted(shown, reverse=True)
+
+
+def test_a_published_figure_stands_beside_ours(call, monkeypatch):
+    named = dataclasses.replace(RECIPES["first-act"], published=("98.54 (146 errors)", "99.26"))
+    few = tuple(r.but(steps=2, events=1) for r in named.recipes[::6])
+    known = {**RECIPES.found, "first-act": dataclasses.replace(named, recipes=few)}
+    monkeypatch.setattr(RECIPES, "_found", known)
+    code, out, _ = call("train", "first-act", "scratch", *SHORT)
+    assert code == 2  # a recipe decides its images itself
+    code, out, _ = call("train", "first-act")
+    assert code == 0 and "published %" in out and "98.54 (146 errors)" in out
+    assert "published %" not in call("train", "scratch", *SHORT)[1]
 
 
 def test_several_teachers_are_joined_by_plus(result, call):

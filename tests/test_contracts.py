@@ -729,6 +729,7 @@ def test_a_named_recipe_asks_a_question_and_makes_a_run(name):
     assert len({(r.steps, r.events) for r in named.recipes}) == 1
     assert len(set(named.recipes)) == len(named.recipes)
     assert all(len(seeds) > 1 for seeds in arms(named.recipes).values())
+    assert len(named.published) in (0, len(arms(named.recipes)))
 
 
 def test_the_first_act_is_twelve_and_twelve():

@@ -475,12 +475,23 @@ def _train(args: argparse.Namespace) -> int:
             found.append(_outcome(run))
     if args.json:
         return _dump({"runs": found})
-    print(_columns([["method", "students", "accuracy %", "folder"], *(
-        [label, str(arm["accuracy"]["n"]), _percent(arm["accuracy"]), run["folder"]]
-        for run, (_, labels) in zip(found, groups, strict=True)
-        for arm, label in zip(run["arms"], labels, strict=True))]))  # fmt: skip
+    every = [_published(spec) for spec in args.specs]
+    rows = [["method", "students", "accuracy %", *(["published %"] * any(every)), "folder"]]
+    for made, (_, labels), known in zip(found, groups, every, strict=True):
+        for i, (arm, label) in enumerate(zip(made["arms"], labels, strict=True)):
+            beside = [known[i] if known else ""] * any(every)
+            score = _percent(arm["accuracy"])
+            rows.append([label, str(arm["accuracy"]["n"]), score, *beside, made["folder"]])
+    print(_columns(rows))
     print("± is the standard deviation over seeds on one split; compare adds splits.")
     return 0
+
+
+def _published(spec: str) -> tuple[str, ...]:
+    """What somebody else found for each arm of a named recipe."""
+    from workbench.recipes import RECIPES
+
+    return RECIPES[spec].published if spec in RECIPES else ()
 
 
 def _outcome(run: Run) -> dict[str, Any]:

@@ -33,6 +33,8 @@ class MLP(Network):
         "mlp-64": {"widths": (64,)},
         "mlp-64-64": {"widths": (64, 64)},
         "mlp-256-256": {"widths": (256, 256)},
+        "mlp-800-800": {"widths": (800, 800)},
+        "mlp-1200-1200": {"widths": (1200, 1200)},
     }
 
     def __init__(

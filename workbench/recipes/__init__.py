@@ -17,12 +17,14 @@ class Named:
     name: str
     question: str
     recipes: tuple[Recipe, ...]
+    published: tuple[str, ...] = ()  # what somebody else found, for each arm
 
 
 def _named(module: ModuleType) -> Mapping[str, Named]:
     name = module.__name__.rsplit(".", 1)[-1].replace("_", "-")
     question = (module.__doc__ or "").strip().splitlines()[0]
-    return {name: Named(name, question, tuple(module.recipes()))}
+    published = tuple(getattr(module, "PUBLISHED", ()))
+    return {name: Named(name, question, tuple(module.recipes()), published)}
 
 
 RECIPES: Registry[Named] = Registry("recipe", __name__, _named)
