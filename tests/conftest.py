@@ -1,9 +1,19 @@
 """What every test gets: a home of its own, fixed seeds, one torch thread, and no network."""
 
 import socket
+from pathlib import Path
 
 import pytest
 import torch
+
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items):
+    """Two processes share the files. Browsers, which are timed, run one after the other."""
+    for item in items:
+        first, *_ = item.path.relative_to(HERE).parts
+        item.add_marker(pytest.mark.xdist_group(first))
 
 
 @pytest.fixture(autouse=True)

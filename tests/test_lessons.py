@@ -304,9 +304,16 @@ def test_what_is_not_clean_is_named():
     assert "keeps a widget" in said and "metadata" in said and "fixed ids" in said
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    """One home for all lessons: what they share is trained once, as a reader's is."""
+    return tmp_path_factory.mktemp("home")
+
+
 @pytest.mark.slow
 @every_lesson
-def test_a_committed_notebook_is_current(number):
+def test_a_committed_notebook_is_current(number, kept, monkeypatch):
+    monkeypatch.setenv("WORKBENCH_HOME", str(kept))
     begun = time.monotonic()
     assert current(LESSONS[number].notebook) == []
     assert time.monotonic() - begun < 90
@@ -314,7 +321,8 @@ def test_a_committed_notebook_is_current(number):
 
 @pytest.mark.slow
 @every_lesson
-def test_the_solved_notebook_runs_too(number):
+def test_the_solved_notebook_runs_too(number, kept, monkeypatch):
+    monkeypatch.setenv("WORKBENCH_HOME", str(kept))
     lesson = LESSONS[number]
     found = nbformat.read(lesson.notebook, as_version=4)
     places = [c for c in found.cells if re.search(r"^q\d\.check\(", c.source, re.M)]
