@@ -943,7 +943,7 @@ def _zoo(as_json: bool) -> int:
     found: dict[str, dict[str, Any]] = {}
     notes = {
         "loss": "50 images, T = 8, alpha = 0.9, one rate for all (0.01, not tuned).",
-        "training": "cnn-4 from cnn-16, 50 images, T = 8, alpha = 1, rate 0.01, not tuned.",
+        "training": "cnn-4 from cnn-8, 500 images, T = 8, alpha = 1, rate 0.01, not tuned.",
         "features": "cnn-8 from cnn-8, 50 images, last layers and labels, rate 0.01, not tuned.",
     }
     with _progress(as_json) as report:
