@@ -183,6 +183,6 @@ LESSON = Lesson(
     },
     misconception="A student that learns from itself, again and again, gets better and better.",
     exercises=(Q1, Q2, Q3),
-    recipes=("born-again", "assistant"),
+    recipes=("born-again",),
     page="train",
 )
