@@ -13,8 +13,8 @@ _AGAIN = METHODS["kd"](temperature=1, alpha=1)
 _SIZE: dict[str, Any] = {"student": "mlp-64", "steps": 600, "batch_size": 64}
 #: Elders begin from these seeds on, so that no student starts from its teacher's weights.
 _ELDER = 1000
-#: A rate that nobody chose, at which some wrong labels are learnt by heart; then each generation's best
-#: of 0.001 … 0.1 on validation images, given the generations before it; the same, right labels.
+#: A rate that nobody chose, at which some wrong labels are learnt by heart; then the best of
+#: 0.001 … 0.1 on validation images for each generation in turn; the same with right labels.
 _UNCHOSEN, _NOISY, _CLEAN = (1e-2, 1e-2, 1e-2), (1e-3, 1e-2, 1e-2), (3e-2, 3e-2)
 #: What softness alone gives, at validation's rate for wrong and for right labels.
 _SOFTER = METHODS["label-smoothing"]()
