@@ -535,7 +535,7 @@ def test_somebody_new_sees_an_image_on_which_the_teacher_hesitates(tmp_path, mon
     known = _take.heard(_form.setup(_form.defaults()).recipe.teachers[0])
     shares = _take.softmax(known.logits[place], 1.0)
     first, second = sorted(shares)[:-3:-1]
-    assert first == shares[_take.gallery()[place][0]] and second > 0.2
+    assert first == shares[_take.gallery()[place].label] and second > 0.2
 
 
 def test_a_damaged_list_starts_anew(tmp_path, monkeypatch):

@@ -85,7 +85,7 @@ TRAIN = "Train"
 HEADLINE = "What should the student copy?"
 PRESETS = "Start from"
 RECIPE, METHOD, MORE = "Recipe", "Method", "More"
-MORE_HINT = "rate, steps, students, teacher"
+MORE_HINT = "data, rate, steps, students"
 GONE = (
     "The workbench cannot be reached; your runs are kept. "
     "Start it again, and this page goes on by itself."
@@ -122,6 +122,108 @@ IS_BASE = "baseline"
 SURE_COLUMNS = ("This sure", "Right", "Images")
 IS_READ_AS = "is / read as"
 
+# data besides the digits
+OWN_DATA, NOT_HERE = "Your own…", "{}, not on this machine"
+DROP, DROP_NOTE = (
+    "Choose a file, or drop one here",
+    "A .zip with a folder of pictures for each class, a .npz of x and y, or a .csv whose last "
+    "column is the label; at most {} MB. Only you see it and its runs.",
+)
+TOO_LARGE = "This file is larger than {} MB. Nothing was changed."
+READING, UPLOADING = "Reading it …", "Sending it …"
+NO_UPLOAD = "The file did not arrive. Choose it again."
+NOT_KEPT = "The file could not be kept here ({}). Nothing was changed."
+NOTHING_IN = "{} is empty. Expected a .zip, .npz or .csv with data in it."
+NO_OWN = "Your own data are not here yet. Choose a file under More, Data."
+OWN_LINK = "An address does not carry anybody's own data."
+FIRST_TEACHER = "the teacher learns first."
+SAMPLE, SAMPLE_NEXT = "This sample, now", "Next sample"
+DATA_GONE = "The data of this run are no longer here; its curves and its verdict stay."
+NUMBERS_NOTE = "Its features, each over its spread in the training part."
+
+
+def not_here(title: str, key: str) -> str:
+    """That published data would have to be fetched first, and how."""
+    return (
+        f"{title} is not on this machine. Run python -m workbench train scratch --data {key} "
+        "once, which fetches it, and reload the page."
+    )
+
+
+def how_to_get(titles: Sequence[str], key: str) -> str:
+    """How the data that are not on this machine are fetched."""
+    *first, last = titles
+    named = f"{', '.join(first)} and {last} are" if first else f"{last} is"
+    return (
+        f"{named} not on this machine: python -m workbench train scratch --data {key}, for "
+        "instance, fetches it."
+    )
+
+
+def too_large(name: str, size: int, most: int) -> str:
+    """A file that is too large to be sent."""
+    return (
+        f"{name}: {size / 1e6:.0f} MB, expected at most {most / 1e6:.0f} MB. Nothing was changed."
+    )
+
+
+def too_many_numbers(name: str, most: int) -> str:
+    """A file that unpacks to more than this app trains on."""
+    return f"{name}: holds too many pixels or numbers, expected at most {thousands(most)} in all"
+
+
+def was_read(
+    name: str, count: int, shape: Sequence[int], classes: Sequence[str], train: int, tests: int
+) -> str:
+    """What an upload turned out to hold."""
+    shown = ", ".join(one[:20] for one in classes[:6]) + (", …" if len(classes) > 6 else "")
+    what = "images" if len(shape) == 3 else "samples"
+    size = f"{shape[1]} × {shape[2]}" + (" in colour" if shape[0] == 3 else " in grey") if (
+        len(shape) == 3) else f"{shape[0]} number{'s' * (shape[0] > 1)} each"  # fmt: skip
+    return (
+        f"{name}: {thousands(count)} {what}, {size}, {len(classes)} classes ({shown}). "
+        f"{thousands(train)} to learn from, {thousands(tests)} for the test."
+    )
+
+
+def set_aside(said: Sequence[str]) -> str:
+    """What of an upload was set aside."""
+    return " ".join(whole(one.partition(": ")[2] or one) for one in said)
+
+
+def images_of(size: int) -> str:
+    """The note under the number of images."""
+    return f"Of the teacher's {thousands(size) if size >= 10_000 else size}."
+
+
+def taught_on(size: int, pictures: bool) -> str:
+    """The note under the teacher."""
+    count = thousands(size) if size >= 10_000 else size
+    return f"Trained on all {count} {'images' if pictures else 'samples'}."
+
+
+def axis(tests: int, pictures: bool) -> str:
+    """What the chart shows."""
+    count = thousands(tests) if tests >= 10_000 else tests
+    return f"Right on the {count} test {'images' if pictures else 'samples'}"
+
+
+def sample_said(place: int, label: str) -> str:
+    """A sample that is no picture."""
+    return f"Test sample {place + 1}, {label}:"
+
+
+def gallery_count(count: int) -> tuple[str, str]:
+    """What is said of the gallery: its link, its note."""
+    return f"All {count} images", f"{count} that no student has seen"
+
+
+def teaching(name: str, step: int, steps: int) -> str:
+    """What is under way before the first step of a student."""
+    at = f", {at_step(step, steps)}" if step else ""
+    return f"the {name[:1].lower()}{name[1:]} learns first{at}."
+
+
 # knobs that belong to no registry entry
 STUDENT, STUDENT_MEANING = "Student", "{} weights"
 TEACHER_KNOB, TEACHER_MEANING = "Teacher", "trained on all 1000 images"
@@ -130,14 +232,17 @@ GENERATIONS = "Generations"
 GENERATIONS_MEANING = "each one teaches the next; 1 = the student alone"
 SEEDS, SEEDS_MEANING = "Students", "how many, each from its own start"
 
+DATA, DATA_NOTE = "Data", "what teacher and student learn from"
+
 # what stands under a knob, where its declaration was written for engineers
 MEANINGS = {
     "images": "of the teacher's 1000",
+    "data": DATA_NOTE,
     "temperature": "softens both answers",
     "alpha": "labels get the rest",
     "epsilon": "spread over all digits",
     "labelled": "images that keep their label",
-    "left_out": "digits that the student never sees",
+    "left_out": "classes that the student never sees",
     "batch_size": "images a step; 0 = all of them",
     "learning_rate": "how far each step goes",
     "weight_decay": "pulls weights towards 0",
@@ -321,6 +426,8 @@ def teacher_name(student: str) -> str:
 def run_name(recipe: Recipe, rates: Mapping[str, float]) -> str:
     """'Distilled, T = 8': the method, then what differs from the first act."""
     data, parts = recipe.data, _knob_parts(recipe.method)
+    if data.key() != "digits":
+        parts.append("your data" if data.key() == "own" else data.title)
     if data.images != 50:
         parts.append(f"{data.images} image{'s' * (data.images > 1)}")
     if recipe.student != "mlp-16":
@@ -373,8 +480,15 @@ def rate(recipe: Recipe) -> str:
 # ------------------------------------------------------------------------------ the run bar
 
 
-def ready(pace: float, seconds: float, untrained: bool) -> str:
-    """What Run will cost: its pace in seconds, unless the training itself may take longer."""
+def ready(pace: float, seconds: float, untrained: bool, teaching: float = 0.0) -> str:
+    """What Run will cost: its pace in seconds, unless the training itself may take longer.
+
+    `teaching`: what a teacher takes that learns first, where that is most of it.
+    """
+    if teaching > max(pace, 8.0):
+        return (
+            f"Up to about {number(10 * math.ceil((teaching + seconds) / 10))} s: {FIRST_TEACHER}"
+        )
     if not pace:
         return "At full speed."
     if untrained or 2 * seconds > pace:  # `seconds` is an estimate, and machines differ
@@ -558,9 +672,10 @@ def heat(own: float, hot: bool) -> str:
     return "Show at T = 1" if hot else f"Show at T = {number(own)}"
 
 
-def image_alt(label: int, place: int) -> str:
+def image_alt(label: object, place: int, data: str = "digits") -> str:
     """An image in words."""
-    return f"Test image {place + 1}, a handwritten {label}"
+    written = "a handwritten " if data in ("digits", "mnist") else ""
+    return f"Test image {place + 1}, {written}{label}"
 
 
 def strips_note(n: int) -> str:
@@ -727,24 +842,23 @@ SHOWS = {
     ),
     "distances": (
         "How far samples are from each other",
-        "Distances over their mean, of 30 test images by class: blocks are digits seen alike.",
+        "Distances over their mean, of test samples by class: blocks are classes seen alike.",
         FAR_NEAR,
     ),
     "similarities": (
         "Which samples excite the same features",
-        "Dot products, each row of length 1, of 30 test images by class: blocks are digits seen "
+        "Dot products, each row of length 1, of test samples by class: blocks are classes seen "
         "alike.",
         WEAK_STRONG,
     ),
     "correlations": (
         "Which samples are alike",
-        "The kernel between 30 test images, by class: blocks are digits seen alike.",
+        "The kernel between test samples, by class: blocks are classes seen alike.",
         WEAK_STRONG,
     ),
     "neighbours": (
         "Who is whose neighbour",
-        "How probable each of 30 test images makes the others, by class: blocks are digits seen "
-        "alike.",
+        "How probable each test sample makes the others, by class: blocks are classes seen alike.",
         WEAK_STRONG,
     ),
 }

@@ -170,6 +170,16 @@ class Data(Knobbed):
         return int(self.knobs()["images"].high or 0)
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """What the classes are called; their numbers where nobody named them."""
+        return tuple(map(str, range(self.classes)))
+
+    @property
+    def tests(self) -> int:
+        """How many samples the test part has."""
+        return len(self.parts()["test"])
+
+    @property
     def rows(self) -> str:
         """What a row of the training part is to a student, as a name: images, or which noise."""
         return self.key() if self.shown == "images" else f"{self.key()}-{self.shown}"

@@ -19,8 +19,8 @@ from workbench import vision
 from workbench.base import Trouble
 from workbench.data._data import Data, Samples, stratified
 
-#: How many of the published training part are kept for validation.
-VALIDATION = 5000
+#: How many of the published training part are kept for validation, and how many the test has.
+VALIDATION, TEST = 5000, 10_000
 
 
 def cache() -> Path:
@@ -40,6 +40,11 @@ class Official(Data):
     def read(cls) -> tuple[Samples, Samples]:
         """What is published for training and for the test, as it is published."""
         raise NotImplementedError
+
+    @property
+    def tests(self) -> int:
+        """How many samples the test part has: as published, so nothing is read for it."""
+        return TEST
 
     def parts(self) -> dict[str, Samples]:
         """Train (all but 5000), validation (5000) and the published test part."""

@@ -25,3 +25,11 @@ class CIFAR10(Cifar):
 
     images: int = images(45_000)
     labelled: int = labelled(45_000)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Kinds of things, as they are published."""
+        return (
+            "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship",
+            "truck",
+        )  # fmt: skip

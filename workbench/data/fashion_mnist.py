@@ -46,3 +46,11 @@ class FashionMNIST(Idx):
 
     images: int = images(55_000)
     labelled: int = labelled(55_000)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Kinds of clothes, in short."""
+        return (
+            "T-shirt", "trousers", "pullover", "dress", "coat", "sandal", "shirt", "sneaker",
+            "bag", "boot",
+        )  # fmt: skip

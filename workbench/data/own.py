@@ -59,6 +59,12 @@ class Own(Data):
     content: str = knob(
         "", kind="text", accepts=(0, 80), meaning="what was found there, filled in when it is read"
     )
+    owner: str = knob(
+        "",
+        kind="text",
+        accepts=(0, 64),
+        meaning="whose it is: of the same content, everybody's runs are their own",
+    )
 
     def _sensible(self) -> None:
         if not self.path:
@@ -127,6 +133,16 @@ class Own(Data):
     def names(self) -> tuple[str, ...]:
         """What the classes are called: folders, or the labels as they were written."""
         return self._read().names
+
+    @property
+    def samples(self) -> int:
+        """How many samples all parts have."""
+        return self._facts().samples
+
+    @property
+    def tests(self) -> int:
+        """How many samples the test part has."""
+        return self.samples - _cuts(self.samples)[1]
 
     @classmethod
     def describe(cls) -> dict[str, Any]:

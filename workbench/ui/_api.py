@@ -111,9 +111,14 @@ def _folder(run: object) -> Path:
     if not isinstance(run, str) or not re.fullmatch(r"[0-9a-f]{16}/[0-9]{1,9}", run):
         raise BadInput(words.NO_RUN)
     for root in (runs.home() / "runs", runs.SHIPPED):
-        if (root / run / "recipes.json").exists():
+        if (root / run / "recipes.json").exists() and not _private(root / run):
             return root / run
     raise BadInput(words.LOST_RUN.format(run))
+
+
+def _private(folder: Path) -> bool:
+    """Whether a run learns from somebody's own data: their list on the page alone shows it."""
+    return any(recipe.data.key() == _form.OWN for recipe in take(folder).recipes)
 
 
 def recipes() -> Known:

@@ -17,18 +17,22 @@ from typing import Any
 import torch
 
 from workbench import words
-from workbench.base import BadInput, Knob, Method
+from workbench.base import BadInput, Knob, Method, Trouble
 from workbench.charts import escape
 from workbench.data import DATA, Data
+from workbench.engine import LOOK
 from workbench.inside import compared
 from workbench.methods import METHODS
 from workbench.models import MODELS
 from workbench.recipe import Recipe, digest, teacher
 from workbench.recipes import RECIPES
+from workbench.ui._take import finished, shown
 
 #: Knobs that no visitor turns: the app has one split, its seeds are counted, its pace is fixed.
 FIXED = ("seed", "events", "split", "images")
 FIRST = ("learning_rate", "steps", "seeds", "batch_size", "teacher", "assistant", "generations")
+#: A visitor's own data, in the form's list; where they lie is known by the visitor's token alone.
+OWN = "own"
 #: What only a method with a teacher has.
 TAUGHT = ("teacher", "assistant", "generations")
 #: Seeds of those who teach in between: nobody starts from the weights of its own teacher.
@@ -41,7 +45,16 @@ FRONT = 2
 SPEED, LONGEST = 1.5e10, 600
 #: Seconds within which a dozen students, and a teacher, of a model that the page offers train.
 QUICK = {"student": 60, "teacher": 15}
+#: The same on data that do not come with the package: real pictures take longer.
+PATIENT = {"student": 300, "teacher": 90}
+#: Weights of the largest model that is tried at all.
+HEAVY = 3_000_000
+#: Classes of which each has a box.
+NAMED = 20
+#: Samples that a test part may have for its evaluation to cost next to nothing.
+FEW_TESTS = 500
 LARGEST = 20_000  # characters of JSON: far more than any form needs
+LARGEST_FILE = 20_000_000  # bytes of an upload
 
 
 @dataclass(frozen=True)
@@ -59,11 +72,28 @@ class Setup:
     @property
     def seconds(self) -> float:
         """About how long it takes on one slow core."""
-        recipe = self.recipe
-        batch = min(recipe.batch_size or recipe.data.images, recipe.data.images)
-        work = self.seeds * _size(recipe.student)[1]
-        work += sum(_size(link.student)[1] for link in chain(recipe)[1:-1])
-        return recipe.steps * batch * 3 * work / SPEED
+        recipe, data = self.recipe, self.recipe.data
+        images = min(data.images, data.size)
+        batch = min(recipe.batch_size or images, images)
+        work = self.seeds * _work(recipe.student, data)
+        work += sum(_work(link.student, data) for link in chain(recipe)[1:-1])
+        seen = 0 if data.tests <= FEW_TESTS else 2 * min(data.tests, LOOK) * recipe.events
+        looks = self.seeds * _work(recipe.student, data) * seen
+        return (recipe.steps * batch * 3 * work + looks) / SPEED
+
+    @property
+    def teaching(self) -> float:
+        """About how long its first teacher takes on one slow core."""
+        first = chain(self.recipe)[0]
+        if not self.recipe.teachers:
+            return 0.0
+        batch = min(first.batch_size or first.data.size, first.data.size)
+        return first.steps * batch * 3 * _work(first.student, first.data) / SPEED
+
+    @property
+    def untaught(self) -> float:
+        """The same while nobody has trained that teacher."""
+        return 0.0 if finished(chain(self.recipe)[0]) else self.teaching
 
 
 def chain(recipe: Recipe) -> list[Recipe]:
@@ -74,55 +104,88 @@ def chain(recipe: Recipe) -> list[Recipe]:
     return found
 
 
-@functools.cache
-def _size(student: str) -> tuple[int, int]:
+@functools.lru_cache(maxsize=1000)
+def _size(student: str, shape: tuple[int, ...], classes: int) -> tuple[int, int]:
     """Weights, and operations for one image."""
     from workbench.evaluation import flops, parameters
 
-    data = DATA["digits"]
-    network = MODELS[student].empty(data.shape, data.classes).eval()
-    return parameters(network), flops(network, torch.zeros(1, *data.shape))
+    network = MODELS[student].empty(shape, classes).eval()
+    known = parameters(network)
+    return known, flops(network, torch.zeros(1, *shape)) if known <= HEAVY else 1000 * known
 
 
-def weights(student: str) -> int:
+def weights(student: str, data: Data) -> int:
     """How many a model has."""
-    return _size(student)[0]
+    return _size(student, data.shape, data.classes)[0]
 
 
-@functools.cache
-def _quick(role: str) -> tuple[str, ...]:
-    """The models that train quickly on the page's data, the smallest first.
+def _work(student: str, data: Data) -> int:
+    return _size(student, data.shape, data.classes)[1]
+
+
+@functools.lru_cache(maxsize=100)
+def _quick(role: str, data: Data) -> tuple[str, ...]:
+    """The models that train quickly on some data, the smallest first.
 
     Students are counted as the form stands on arrival; the command line has every model.
     """
-    whole, few = DATA["digits"](), DATA["digits"](images=50)
-    found = {
-        name: Setup(teacher(whole, name), 1) if role == "teacher" else Setup(Recipe(name, few), 12)
-        for name in MODELS
-    }
-    quick = [name for name, made in found.items() if made.seconds <= QUICK[role]]
-    return tuple(sorted(quick, key=lambda name: _size(name)[0]))
+    few = replace(data.whole(), images=min(50, data.size))
+    limits, quick = QUICK if data.EMBEDDED else PATIENT, []
+    for name in MODELS:
+        try:
+            made = Setup(Recipe(name, few), 12)
+            taught = Setup(Recipe(name, few, METHODS["kd"](), (teacher(data, name),)), 1)
+        except BadInput:  # it cannot take samples of this shape
+            continue
+        if (taught.teaching if role == "teacher" else made.seconds) <= limits[role]:
+            quick.append(name)
+    return tuple(sorted(quick, key=lambda name: weights(name, data)))
+
+
+def here() -> tuple[str, ...]:
+    """The published data sets that are on this machine."""
+    return tuple(key for key, kind in DATA.items() if key != OWN and kind.here())
+
+
+def chosen(key: object, own: Data | None = None) -> Data:
+    """The data of a name in the list; `BadInput` if they cannot be had without a download."""
+    if key == OWN:
+        if own is None:
+            raise BadInput(words.NO_OWN)
+        return own.whole()
+    known = DATA[key] if isinstance(key, str) else DATA[str(key)[:40]]
+    if not known.here():
+        raise BadInput(words.not_here(known.title, known.key()))
+    return known()
 
 
 # ------------------------------------------------------------------------------------ knobs
 
 
-def common() -> dict[str, Knob]:
-    """The knobs that every method has, in the order of the form: images and student in front."""
+def common(data: Data | None = None) -> dict[str, Knob]:
+    """The knobs that every method has, in the order of the form: images and student in front.
+
+    Their ranges are those of the data, the digits if none are given.
+    """
+    data = (data or DATA["digits"]()).whole()
+    teachers, of_data = _quick("teacher", data), data.knobs()
+    low = 10.0 if data.size > 10 else 1.0
     own = {
-        "images": DATA["digits"].knobs()["images"],
-        "student": _choice("student", "mlp-16", _quick("student"), words.STUDENT),
+        "images": replace(of_data["images"], high=data.size, slider=(low, data.size)),
+        "student": _choice("student", "mlp-16", _quick("student", data), words.STUDENT),
     }
     later = {
+        "data": _choice("data", "digits", (*here(), OWN), words.DATA),
         "seeds": Knob("seeds", "int", 12, 1, 24, (1, 24), title=words.SEEDS,
                       meaning=words.SEEDS_MEANING),
-        "teacher": _choice("teacher", "mlp-256-256", _quick("teacher"), words.TEACHER_KNOB),
-        "assistant": _choice("assistant", NOBODY, (NOBODY, *_quick("teacher")), words.ASSISTANT),
+        "teacher": _choice("teacher", "mlp-256-256", teachers, words.TEACHER_KNOB),
+        "assistant": _choice("assistant", NOBODY, (NOBODY, *teachers), words.ASSISTANT),
         "generations": Knob("generations", "int", 1, 1, 5, (1, 5), title=words.GENERATIONS,
                             meaning=words.GENERATIONS_MEANING),
     }  # fmt: skip
-    declared = Recipe.knobs() | DATA["digits"].knobs()
+    declared = Recipe.knobs() | {name: of_data[name] for name in Data.knobs()}
     declared["steps"] = replace(declared["steps"], low=1)
+    declared["left_out"] = replace(declared["left_out"], high=data.classes - 1)
     later |= {name: knob for name, knob in declared.items() if name not in FIXED}
     first = {name: later.pop(name) for name in FIRST if name in later}
     return own | first | later
@@ -132,24 +195,31 @@ def _choice(name: str, default: str, choices: Sequence[str], title: str) -> Knob
     meaning = {"teacher": words.TEACHER_MEANING, "assistant": words.ASSISTANT_MEANING}.get(
         name, ""
     )
-    return Knob(name, "choice", default, choices=tuple(choices), title=title, meaning=meaning)
+    usual = default if default in choices or not choices else choices[-1]
+    return Knob(name, "choice", usual, choices=tuple(choices), title=title, meaning=meaning)
 
 
-def defaults(method: str = "kd") -> dict[str, Any]:
+def defaults(method: str = "kd", data: Data | None = None) -> dict[str, Any]:
     """The form on arrival: the method's own defaults, 50 images."""
-    values = {name: knob.default for name, knob in common().items()} | {"images": 50}
+    known = common(data)
+    values = {name: knob.default for name, knob in known.items()}
+    values["images"] = min(50, int(known["images"].high or 50))
+    values["data"] = data.key() if data else "digits"
     knobs = {name: knob.default for name, knob in METHODS[method].knobs().items()}
-    if "maps" in METHODS[method].needs:
-        values |= {"student": "cnn-8", "teacher": "cnn-32"}
+    wanted = {"student": "cnn-8", "teacher": "cnn-32"} if "maps" in METHODS[method].needs else {}
     if "depth" in METHODS[method].needs:
-        values["student"] = "mlp-64-64"
+        wanted["student"] = "mlp-64-64"
+    for name, model in wanted.items():
+        choices = known[name].choices or ()
+        like = [one for one in choices if one.split("-")[0] == model.split("-")[0]] or [""]
+        values[name] = model if model in choices else like[-1] or values[name]
     return {"method": method, "knobs": knobs} | values
 
 
 def values_of(setup: Setup) -> dict[str, Any]:
     """The inverse of `setup`: what the form shows for an arm."""
     recipe = setup.recipe
-    found = defaults(recipe.method.key()) | recipe.values() | recipe.data.values()
+    found = defaults(recipe.method.key(), recipe.data) | recipe.values() | recipe.data.values()
     found |= {"knobs": recipe.method.values(), "student": recipe.student, "seeds": setup.seeds}
     if recipe.teachers:
         first, *between = [link.student for link in chain(recipe)[:-1]]
@@ -157,6 +227,7 @@ def values_of(setup: Setup) -> dict[str, Any]:
         other = bool(between) and between[0] != recipe.student
         found["assistant"] = between[0] if other else NOBODY
         found["generations"] = 1 + len(between) - other
+    found["data"] = recipe.data.key()
     return {name: found[name] for name in ("method", "knobs", *common())}
 
 
@@ -172,39 +243,46 @@ def _checked(knob: Knob, owner: str, raw: object, text: bool) -> Any:
         raise BadInput(words.allowed(knob, raw, text)) from None
 
 
-def setup(found: object, text: bool = True) -> Setup:
-    """The arm that a form's values mean; `text`: numbers may come as people typed them."""
+def setup(found: object, text: bool = True, own: Data | None = None) -> Setup:
+    """The arm that a form's values mean; `text`: numbers may come as people typed them.
+
+    `own`: the data of the visitor who asks; nobody else's can be meant.
+    """
     if not isinstance(found, Mapping):
         raise BadInput(words.NO_VALUES.format("recipe"))
     given = dict(found)
+    given.pop("about", None)  # what the page was told of the visitor's data
     method = _method(given.pop("method", "kd"), given.pop("knobs", {}), text)
-    knobs = common()
+    whole = chosen(given.get("data", "digits"), own)
+    knobs = common(whole)
+    usual = defaults(method.key(), whole) | {"student": knobs["student"].default,
+                                             "teacher": knobs["teacher"].default}  # fmt: skip
     for name in given:
         if name not in knobs:
             raise BadInput(words.no_knob(name, list(knobs)))
     value = {
-        name: _checked(knob, "form", given.get(name, defaults()[name]), text)
+        name: _checked(knob, "form", given.get(name, usual[name]), text)
         for name, knob in knobs.items()
     }
-    value["labelled"] = _labelled(value["labelled"], value["images"], method)
-    data = DATA["digits"](**{k: v for k, v in value.items() if k in Data.knobs()})
-    chosen = {k: v for k, v in value.items() if k in Recipe.knobs()}
+    value["labelled"] = _labelled(value["labelled"], value["images"], method, knobs["labelled"])
+    data = replace(whole, **{k: v for k, v in value.items() if k in Data.knobs()})
+    others = {k: v for k, v in value.items() if k in Recipe.knobs()}
     taught = (teacher(data, value["teacher"]),) if "teacher" in method.needs else ()
     before = [value["assistant"]] if value["assistant"] != NOBODY else []
     before += [value["student"]] * (value["generations"] - 1)
     for place, name in enumerate(before if taught else ()):  # each teaches the next
-        taught = (Recipe(name, data, method, taught, seed=ELDER + place, **chosen),)
-    recipe = Recipe(value["student"], data, method, taught, **chosen)
+        taught = (Recipe(name, data, method, taught, seed=ELDER + place, **others),)
+    recipe = Recipe(value["student"], data, method, taught, **others)
     compared(recipe)  # says what is wrong with the names of layers
     made = Setup(recipe, value["seeds"])
-    if made.seconds > LONGEST:
-        raise BadInput(words.LONG.format(math.ceil(made.seconds / 60)))
+    long = made.seconds + made.teaching
+    if long > LONGEST:
+        raise BadInput(words.LONG.format(math.ceil(long / 60)))
     return made
 
 
-def _labelled(labelled: int, images: int, method: Method) -> int:
+def _labelled(labelled: int, images: int, method: Method, knob: Knob) -> int:
     """How many labels the data shall keep: all, said in the one way that means all."""
-    knob = common()["labelled"]
     if labelled in (images, knob.default):
         return int(knob.default)
     if labelled > images:
@@ -227,12 +305,12 @@ def _method(key: object, knobs: object, text: bool) -> Method:
     return kind(**checked)
 
 
-def read(line: object) -> Setup:
-    """The arm that the form's line of JSON means."""
+def read(line: object, own: Data | None = None) -> Setup:
+    """The arm that the form's line of JSON means, asked by the visitor of `own`."""
     if not isinstance(line, str) or len(line) > LARGEST:
         raise BadInput(words.NO_JSON)
     try:
-        return setup(json.loads(line, object_pairs_hook=once))
+        return setup(json.loads(line, object_pairs_hook=once), own=own)
     except (json.JSONDecodeError, RecursionError):
         raise BadInput(words.NO_JSON) from None
 
@@ -248,16 +326,63 @@ def once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-@functools.lru_cache(maxsize=1000)
-def named(line: str) -> tuple[Setup, str]:
+def named(line: str, own: Data | None = None) -> tuple[Setup, str]:
     """The same with the name of its run, remembered: a page asks ten times a second."""
-    made = read(line)
+    return _named(line, own, getattr(own, "path", ""))
+
+
+@functools.lru_cache(maxsize=1000)
+def _named(line: str, own: Data | None, path: str) -> tuple[Setup, str]:
+    made = read(line, own)  # data are the same wherever they lie, but they are read from there
     return made, digest(made.recipes)
 
 
 def show(values: Mapping[str, Any]) -> str:
     """The line of JSON that sets the form."""
     return json.dumps(dict(values))
+
+
+def about(data: Data) -> dict[str, Any]:
+    """What the page must know of data to offer only what can be run on them."""
+    knobs, pictures = common(data), len(data.shape) == 3
+    options = {
+        role: [[name, _shown(name, data)] for name in knobs[role].choices or ()]
+        for role in ("student", "teacher", "assistant")
+    }
+    names = list(shown(data).names) if data.classes <= NAMED else []
+    notes = {"images": words.images_of(data.size), "teacher": words.taught_on(data.size, pictures)}
+    return {"size": data.size, "names": names, "notes": notes, "options": options}
+
+
+def with_own(line: str, own: Data | None) -> str:
+    """The form's line with a visitor's data in place of others, and what does not fit left out."""
+    values = _read_or_default(line)
+    if own is None:
+        return show(values)
+    usual = defaults(values["method"], own)
+    fits = {"images": min(50, own.size), "labelled": usual["labelled"], "left_out": [],
+            "data": OWN}  # fmt: skip
+    for role in ("student", "teacher", "assistant"):
+        if values.get(role) not in (common(own)[role].choices or ()):
+            fits[role] = usual[role]
+    return show(values | fits)
+
+
+def _read_or_default(line: str) -> dict[str, Any]:
+    try:
+        found = json.loads(line)
+        return found if found.get("method") in METHODS else defaults()
+    except (ValueError, AttributeError, TypeError, RecursionError):
+        return defaults()
+
+
+def told(line: str, own: Data | None, said: str) -> str:
+    """The line that sets the form, with what the page must know of the visitor's data."""
+    try:
+        known = (about(own) if own else {}) | {"said": said}
+        return json.dumps(dict(json.loads(line)) | {"about": known})
+    except (ValueError, TypeError, BadInput):
+        return line
 
 
 # ---------------------------------------------------------------------- presets and address
@@ -309,11 +434,18 @@ def from_address(query: Sequence[tuple[str, str]]) -> tuple[dict[str, Any] | Non
     if len(method) > 1 or method[0] not in METHODS:
         notes.append(words.other_method(method, METHODS["kd"].title))
         method = ["kd"]
-    values, own = defaults(method[0]), METHODS[method[0]].knobs()
+    data, known = None, given.pop("data", ["digits"])
+    try:
+        if known[0] == OWN or len(known) > 1:
+            raise BadInput(words.TWICE.format(words.DATA) if len(known) > 1 else words.OWN_LINK)
+        data = chosen(known[0])
+    except (BadInput, Trouble) as error:
+        notes.append(words.kept(str(error), DATA["digits"].title))
+    values, own, shared = defaults(method[0], data), METHODS[method[0]].knobs(), common(data)
     symbols = {knob.symbol: name for name, knob in own.items()}
     for key, texts in given.items():
         name = symbols.get(key, key)  # T is what the page Start calls it
-        knob = own.get(name) or common().get(name)
+        knob = own.get(name) or shared.get(name)
         if knob is None:
             elsewhere = any(name in other.knobs() for other in METHODS.values())
             notes.append(words.unknown(name, texts[0], METHODS[method[0]].title, elsewhere))
@@ -321,7 +453,7 @@ def from_address(query: Sequence[tuple[str, str]]) -> tuple[dict[str, Any] | Non
         target = values["knobs"] if name in own else values
         target[name], note = _clamped(knob, texts, target[name])
         notes += [note] if note else []
-    labelled, images = common()["labelled"], values["images"]
+    labelled, images = shared["labelled"], values["images"]
     if images < values["labelled"] != labelled.default:
         notes.append(words.clamped(replace(labelled, high=images), given["labelled"][0], images))
         values["labelled"] = images
@@ -367,7 +499,8 @@ def html() -> str:
     """The form: a block of knobs for each method, then what all methods share."""
     shared = common()
     front = "".join(_row(knob) for name, knob in shared.items() if name in ("images", "student"))
-    more = "".join(_shared(k) for name, k in shared.items() if name not in ("images", "student"))
+    apart = ("images", "student", "data")
+    more = "".join(_shared(k) for name, k in shared.items() if name not in apart)
     options = "".join(
         f'<option value="{escape(key)}">{escape(method.title)}</option>'
         for key, method in METHODS.items()
@@ -380,13 +513,44 @@ def html() -> str:
     )
     drawer = (
         f'<details class="drawer"><summary>{words.MORE}<small>{words.MORE_HINT}</small></summary>'
-        f'<div class="rest">{"".join(rest for _, rest in blocks)}{more}</div></details>'
+        f'<div class="rest">{_data(shared["data"])}{"".join(rest for _, rest in blocks)}{more}'
+        "</div></details>"
     )
     own = "".join(own for own, _ in blocks)
     return (
         '<form class="knobs" onsubmit="return false" autocomplete="off">'
         f'<div class="front">{heading}{select}{own}{front}</div>{drawer}</form>'
     )
+
+
+def _data(knob: Knob) -> str:
+    """The list of data, with what the page must know of each, and where one's own are taken in."""
+    options = []
+    for key, kind in DATA.items():
+        if key == OWN:
+            continue
+        if key in (knob.choices or ()):
+            facts = escape(json.dumps(about(kind())))
+            options.append(f'<option value="{key}" data-facts="{facts}">{escape(kind.title)}')
+        else:
+            gone = words.NOT_HERE.format(kind.title)
+            options.append(f'<option value="{key}" disabled>{escape(gone)}')
+    options.append(f'<option value="{OWN}">{words.OWN_DATA}')
+    absent = {key: kind.title for key, kind in DATA.items() if key not in (knob.choices or ())}
+    get = words.how_to_get(list(absent.values()), next(iter(absent))) if absent else ""
+    note = f'<p class="note">{escape(words.meaning(knob))} {escape(get)}</p>'
+    select = f'<select id="f-data" class="pick" data-field="data">{"".join(options)}</select>'
+    most = LARGEST_FILE // 1_000_000
+    drop = (
+        f'<label class="drop"><input type="file" accept=".zip,.npz,.csv" id="f-file" '
+        f'data-most="{LARGEST_FILE}" data-large="{escape(words.TOO_LARGE.format(most))}" '
+        f'data-reading="{words.READING}" data-sending="{words.UPLOADING}" '
+        f'data-lost="{words.NO_UPLOAD}"><span>{words.DROP}</span></label>'
+        f'<p class="note said" role="status"></p>'
+        f'<p class="note">{escape(words.DROP_NOTE.format(most))}</p>'
+    )
+    head = f'<label for="f-data">{escape(knob.title)}</label>{note}{select}'
+    return f'<div class="knob data">{head}<div class="own" hidden>{drop}</div></div>'
 
 
 def _shared(knob: Knob) -> str:
@@ -411,7 +575,8 @@ def _row(knob: Knob, method: str = "") -> str:
     """A knob: its name and symbol, its note, what is typed and what is dragged."""
     ident = f"f-{method}-{knob.name}" if method else f"f-{knob.name}"
     symbol = f"<i>{escape(knob.symbol)}</i>" if knob.symbol else ""
-    note = f'<p class="note">{escape(words.meaning(knob))}</p>' if words.meaning(knob) else ""
+    note = words.meaning(knob)
+    note = f'<p class="note" data-note="{knob.name}">{escape(note)}</p>' if note else ""
     data = f'data-field="{escape(knob.name)}" data-own="{escape(method)}"'
     title = escape(knob.title)
     if knob.kind == "choice":
@@ -446,7 +611,11 @@ def _row(knob: Knob, method: str = "") -> str:
 
 
 def _option(knob: Knob, choice: str) -> str:
-    shown = choice
-    if choice in MODELS:
-        shown = f"{choice}, {words.STUDENT_MEANING.format(words.thousands(_size(choice)[0]))}"
-    return f'<option value="{escape(choice)}">{escape(shown)}</option>'
+    return f'<option value="{escape(choice)}">{escape(_shown(choice, DATA["digits"]()))}</option>'
+
+
+def _shown(choice: str, data: Data) -> str:
+    """A choice in words: models with their size."""
+    if choice not in MODELS:
+        return choice
+    return f"{choice}, {words.STUDENT_MEANING.format(words.thousands(weights(choice, data)))}"

@@ -22,13 +22,14 @@ from workbench.charts.inside import (
     relations,
 )
 from workbench.charts.lineage import Generation, lineage, lineage_table
+from workbench.data import Data
 from workbench.methods import METHODS
 from workbench.models import layers
 from workbench.recipe import Recipe
 from workbench.ui import _form
 from workbench.ui._compare import scores
 from workbench.ui._desk import Sight
-from workbench.ui._take import Untaught, finished, gallery, take, taught
+from workbench.ui._take import Untaught, finished, shown, take, taught
 
 #: Pixels of a method's card beside what it sees, and between the two.
 CARD, GAP = 400, 48
@@ -90,30 +91,31 @@ def _code(key: str) -> str:
 # ------------------------------------------------------------------------- pairs of layers
 
 
-def pairs(line: str, wide: int) -> str:
+def pairs(line: str, wide: int, own: Data | None = None) -> str:
     """The layers of student and teacher and which are compared, with buttons that change it."""
-    return _pairs(line, widths(wide)[0])
+    return _pairs(line, widths(wide)[0], own)
 
 
 @functools.lru_cache(maxsize=200)
-def _pairs(line: str, width: int) -> str:
+def _pairs(line: str, width: int, own: Data | None) -> str:
     kind = METHODS[_key(line)]
     knob = next((name for name, one in kind.knobs().items() if one.kind == "pairs"), "")
     if not knob:
         return ""
-    wrong, own = "", False
+    wrong, changed = "", False
     found: tuple[tuple[str, str], ...] = ()
     try:
-        recipe = _form.read(line).recipe
-        found, own = inside.compared(recipe), bool(getattr(recipe.method, knob))
+        recipe = _form.read(line, own).recipe
+        found, changed = inside.compared(recipe), bool(getattr(recipe.method, knob))
     except BadInput as error:
         wrong = words.sentence(error)
         try:  # without the pairs, to have something to pick from
             values = json.loads(line)
-            recipe = _form.setup(values | {"knobs": values["knobs"] | {knob: ""}}).recipe
+            bare = values | {"knobs": values["knobs"] | {knob: ""}}
+            recipe = _form.setup(bare, own=own).recipe
         except BadInput:
             return f'<p class="notice">{escape(wrong)}</p>'
-        own = True
+        changed = True
     towers = _towers(recipe)
     drawn = pairing(*towers, found, width=min(width, 480))
     buttons = "".join(_button(box, towers[box.who]) for box in boxes(towers, min(width, 480)))
@@ -123,7 +125,7 @@ def _pairs(line: str, width: int) -> str:
     data = f'data-pairs="{names}" data-method="{kind.key()}" data-knob="{knob}"'
     return (
         f'<h2 class="part">{words.PAIRING}</h2><div class="pairing" {data}>{drawn}{buttons}</div>'
-        f'{said}<p class="aside">{words.PAIRING_NOTE} {back if own else ""}</p>'
+        f'{said}<p class="aside">{words.PAIRING_NOTE} {back if changed else ""}</p>'
     )
 
 
@@ -178,7 +180,8 @@ def _seen(sight: Sight, sample: int, width: int) -> str:
         return ""
     except Untaught:
         return _part(words.SHOWS[recipe.method.shows][0], words.NOT_TAUGHT, "")
-    if not found:
+    known = shown(recipe.data)
+    if not found or not known.examples:
         return ""
     title, note, _ = words.SHOWS[recipe.method.shows]
     mine = sight.take.views(len(sight.events) - 1) if sight.events else []
@@ -197,7 +200,9 @@ Views = Sequence[Matrix]
 def _maps(sight: Sight, its: Views, mine: Views, sample: int, width: int) -> str:
     """Where both look in the picked image."""
     recipe = sight.take.recipe
-    label, pixels = gallery()[sample]
+    known = shown(recipe.data)
+    sample %= len(known.examples)
+    one = known.examples[sample]
     name = words.teacher_name(recipe.teachers[0].student)
     teacher, student = (
         Maps(role, who, [_grid(one[sample], g) for one, g in zip(seen, grids, strict=False)])
@@ -207,18 +212,19 @@ def _maps(sight: Sight, its: Views, mine: Views, sample: int, width: int) -> str
         )
     )
     titles = [words.pair_title(*pair) for pair in inside.drawn(recipe)]
-    alt = words.image_alt(label, sample)
-    return attention(pixels, alt, teacher, student, titles, width=width)
+    alt = words.image_alt(known.names[one.label], sample, recipe.data.key())
+    return attention(one.rows, alt, teacher, student, titles, width=width)
 
 
 def _relations(sight: Sight, its: Views, mine: Views, sample: int, width: int) -> str:
     """How the samples lie to each other in the last pair of layers."""
-    recipe, labels = sight.take.recipe, [label for label, _ in gallery()]
+    recipe, known = sight.take.recipe, shown(sight.take.recipe.data)
+    labels = [one.label for one in known.examples]
     ends = words.SHOWS[recipe.method.shows][2]
     return relations(
         Related("teacher", words.teacher_name(recipe.teachers[0].student), its[-1]),
         Related(sight.role, sight.name, mine[-1] if mine else []),
-        [str(labels[i]) for i in inside.related(labels)],
+        [known.names[labels[i]][:4] for i in inside.related(labels)],
         width=width,
         near=ends == words.FAR_NEAR,
         ends=ends,
@@ -276,5 +282,7 @@ def _generation(link: Recipe, place: int, sights: Sequence[Sight]) -> Generation
 
 def _link(recipe: Recipe, role: str, values: Sequence[float | None]) -> Generation:
     name = words.link_name(recipe.method, recipe.student, bool(recipe.teachers))
-    note = words.STUDENT_MEANING.format(words.thousands(_form.weights(recipe.student)))
+    note = words.STUDENT_MEANING.format(
+        words.thousands(_form.weights(recipe.student, recipe.data))
+    )
     return Generation(role, name, note, values)

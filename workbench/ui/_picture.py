@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from workbench import charts, words
+from workbench import charts, runs, words
 from workbench.charts import Opinion, Series, Term, escape
-from workbench.recipe import Recipe
+from workbench.data import DATA, Data
+from workbench.recipe import Recipe, digest
 from workbench.ui import _form, _inside
 from workbench.ui._compare import Compared, compare, differences, scores, tuned
 from workbench.ui._desk import Sight, current, look
-from workbench.ui._take import Teacher, gallery, heard, softmax
+from workbench.ui._take import Example, Shown, Teacher, finished, heard, shown, softmax, take
 from workbench.ui._visitor import Visitor
 
 #: Pixels of chart, image's column, page and answers, until the page reports its own.
 WIDTHS = (520, 232, 1120, 640)
+#: Classes of which each has a bar, and letters of a name beside one.
+BARS, LETTERS = 10, 10
+
+
+#: Opinions, names of their classes, and which of these is true.
+_Few = tuple[list[Opinion], list[str], int]
 
 
 @dataclass(frozen=True)
@@ -29,12 +36,26 @@ class Scene:
     baseline: Sight | None
     compared: dict[str, Compared]
     widths: tuple[int, ...]
+    beside: list[Sight]  # the runs on the data of the one in the picture
+    data: Data
     message: str = ""
 
     @property
     def live(self) -> bool:
         """Whether something is under way."""
         return any(sight.active for sight in self.sights)
+
+    @property
+    def shown(self) -> Shown:
+        """Class names and samples of its data."""
+        return shown(self.data)
+
+    @property
+    def example(self) -> tuple[int, Example] | None:
+        """The picked sample and its place; None where its data are gone."""
+        known = self.shown.examples
+        place = self.visitor.sample % len(known) if known else 0
+        return (place, known[place]) if known else None
 
 
 def _text(text: str) -> str:
@@ -46,16 +67,24 @@ def scene(one: Visitor, widths: tuple[int, ...] = WIDTHS) -> Scene:
     """The scene of a visitor."""
     sights = look(one)
     by_run = {sight.run: sight for sight in sights}
-    baseline = by_run.get(one.baseline) or (sights[0] if sights else None)
     bar = current(one)
+    seen = by_run.get(one.chosen) or (by_run.get(bar.run) if bar else None)
+    seen = seen or by_run.get(one.baseline) or (sights[0] if sights else None)
+    data = seen.take.recipe.data.whole() if seen else DATA["digits"]()
+    beside = [sight for sight in sights if sight.take.recipe.data.whole() == data]
+    baseline = by_run.get(one.baseline)
+    if baseline not in beside:  # what learns from other data cannot be compared
+        baseline = beside[0] if beside else None
     return Scene(
         one,
         sights,
         by_run.get(bar.run) if bar else None,
         by_run.get(one.chosen),
         baseline,
-        compare(baseline, sights),
+        compare(baseline, beside),
         widths,
+        beside,
+        data,
     )
 
 
@@ -95,7 +124,7 @@ def _state(now: Scene) -> str:
     at = words.at_step(sight.step, sight.steps)
     rest = {
         "queued": words.waiting(sight.ahead),
-        "running": at,
+        "running": _teaching(sight) or at,
         "paused": words.PAUSED_AT.format(at),
         "stopped": words.KEPT_AT.format(at),
         "finished": words.finished(sight.seconds),
@@ -111,6 +140,17 @@ def _state(now: Scene) -> str:
     if lost and sight.state != "failed":
         text += f" <span>{escape(words.diverged(len(lost), len(sight.take.recipes)))}</span>"
     return _status(sight.state, text, sight)
+
+
+def _teaching(sight: Sight) -> str:
+    """Who learns before the students do, and how far that is; "" once they learn themselves."""
+    for link in _form.chain(sight.take.recipe)[:-1] if not sight.events else ():
+        if finished(link) is None:
+            folders = runs.takes(digest([link]))
+            events = take(folders[-1]).events() if folders else []
+            step = events[-1].step if events else 0
+            return words.teaching(words.teacher_name(link.student), step, link.steps)
+    return ""
 
 
 def _bold(state: str, rest: str) -> str:
@@ -149,7 +189,7 @@ def _curve_name(name: str, width: int) -> str:
 
 def _series(now: Scene) -> list[Series]:
     out = []
-    for sight in now.sights:
+    for sight in now.beside:
         rows = zip(*(e.accuracy.get("test", ()) for e in sight.events), strict=False)
         steps = [event.step for event in sight.events]
         name = _curve_name(sight.name, now.widths[0])
@@ -174,7 +214,9 @@ def _teacher_name(now: Scene) -> str:
 
 def _floor(now: Scene) -> float:
     """Where the axis starts: at 0 only if a run that is over ended below a half."""
-    ends = [s for s in now.sights if not s.active]
+    if now.data.classes > 2 * BARS:
+        return 0.0
+    ends = [s for s in now.beside if not s.active]
     means = [charts.mean_sd(scores(s)) for s in ends]
     return 0.0 if any(m and m[0] < 0.52 for m in means) else 0.5
 
@@ -183,7 +225,7 @@ def chart(now: Scene) -> str:
     """Every run's curve and the teacher's line."""
     known = _taught(now)
     width = now.widths[0]
-    last = max((s.steps for s in now.sights), default=300)
+    last = max((s.steps for s in now.beside), default=300)
     picture = charts.curves(
         _series(now),
         width=width,
@@ -192,15 +234,19 @@ def chart(now: Scene) -> str:
         teacher_name=_teacher_name(now),
         last_step=last,
         span=(_floor(now), 1.0),
-        title=words.AXIS,
+        title=_axis(now),
     )
-    points = sum(len(s.events) for s in now.sights)
+    points = sum(len(s.events) for s in now.beside)
     return f'<div class="figure" id="curves" data-n="{points}">{picture}</div>'
+
+
+def _axis(now: Scene) -> str:
+    return words.axis(now.data.tests, len(now.data.shape) == 3)
 
 
 def chart_tools(now: Scene) -> str:
     """What stands under the chart: its numbers as a table, and the picture to keep."""
-    table = charts.curves_table(_series(now), caption=words.AXIS)
+    table = charts.curves_table(_series(now), caption=_axis(now))
     return _under("curves", table)
 
 
@@ -227,13 +273,60 @@ def _student(sight: Sight, sample: int, temperature: float) -> Opinion:
     return Opinion(sight.role, sight.name, softmax(logits, temperature))
 
 
+def drawn(one: Example, size: float, alt: str) -> str:
+    """A sample's picture, in ink where it is small."""
+    if not one.picture:
+        return charts.digit(one.rows, size, alt)
+    return (
+        f'<img class="digit" src="{one.picture}" alt="{escape(alt)}" width="{size:g}" '
+        f'height="{size:g}">'
+    )
+
+
+def _few(models: Sequence[Opinion], truth: int, names: Sequence[str]) -> _Few:
+    """Of many classes those that somebody thinks of most, and the true one."""
+    most = [max((_at(m, k) for m in models), default=0.0) for k in range(len(names))]
+    first = sorted(range(len(names)), key=lambda k: (k != truth, -most[k]))[:BARS]
+    kept = sorted(first)
+    cut = [
+        replace(m, probabilities=[_at(m, k) for k in kept] if m.probabilities else [])
+        for m in models
+    ]
+    short = [n if len(n) <= LETTERS else f"{n[: LETTERS - 1]}…" for n in (names[k] for k in kept)]
+    return cut, short, kept.index(truth)
+
+
+def _at(model: Opinion, k: int) -> float:
+    value = model.probabilities[k] if k < len(model.probabilities) else None
+    return value if value is not None else 0.0
+
+
+def _this(now: Scene, place: int, one: Example, note: str) -> str:
+    """The picked sample: its picture, or its numbers where it has none."""
+    names = now.shown.names
+    if one.numbers:
+        values = ", ".join(words.plain(v, 2) for v in one.numbers[:8])
+        values += ", …" if len(one.numbers) > 8 else ""
+        said = words.sample_said(place, names[one.label])
+        return (
+            f'<p class="features"><b>{escape(said)}</b> {escape(values)}</p>'
+            f'<p class="aside">{words.NUMBERS_NOTE} {escape(note)}</p>'
+        )
+    alt = words.image_alt(names[one.label], place, now.data.key())
+    return f'<div class="this-one">{drawn(one, 72, alt)}<p class="aside">{escape(note)}</p></div>'
+
+
 def image(now: Scene) -> str:
     """The picked image, the teacher's answer beside the chosen student's, and the loss."""
-    sample = now.visitor.sample
-    label, pixels = gallery()[sample]
-    alt = words.image_alt(label, sample)
+    pictures = len(now.data.shape) == 3
+    title = words.IMAGE if pictures else words.SAMPLE
+    sight = now.chosen
+    if now.example is None:
+        gone = f'<section><h2 class="part">{title}</h2><p class="aside">{words.DATA_GONE}</p>'
+        return gone + "</section>" + (_losses(now, sight) if sight and sight.events else "")
+    sample, one = now.example
     temperature, own = _temperature(now)
-    sight, known = now.chosen, _taught(now)
+    known = _taught(now)
     said = _student(sight, sample, temperature).probabilities if sight else []
     if sight and said:
         recipe = sight.take.recipe  # with alpha = 0 a method hears no teacher
@@ -241,22 +334,22 @@ def image(now: Scene) -> str:
         note = words.chasing(temperature, sight.active, listens)
     else:
         note = words.unanswered(temperature, sight is not None and sight.state == "finished")
-    out = [f'<section><h2 class="part">{words.IMAGE}</h2>']
-    out.append(
-        f'<div class="this-one">{charts.digit(pixels, 72, alt)}'
-        f'<p class="aside">{escape(note)}</p></div>'
-    )
+    out = [f'<section><h2 class="part">{title}</h2>{_this(now, sample, one, note)}']
     if known:
         left = Opinion("teacher", _teacher_name(now), softmax(known.logits[sample], temperature))
         name = words.method_name(sight.take.recipe.method) if sight else words.STUDENT
         right = Opinion(sight.role if sight else "muted", name, said)
         width = min(now.widths[1], 320)
-        out.append(charts.opinions(left, right, width=width, truth=label))
-    buttons = [f'<button type="button" class="link" data-do="next">{words.IMAGE_NEXT}</button>']
+        (left, right), names, truth = _few([left, right], one.label, now.shown.names)
+        out.append(charts.opinions(left, right, width=width, classes=names, truth=truth))
+    after = words.IMAGE_NEXT if pictures else words.SAMPLE_NEXT
+    buttons = [f'<button type="button" class="link" data-do="next">{after}</button>']
     if own != 1:
         text = words.heat(own, now.visitor.heated)
         buttons.append(f'<button type="button" class="link" data-do="heat">{text}</button>')
-    buttons.append(f'<a class="link" href="#gallery">{words.IMAGE_ALL}</a>')
+    if pictures:
+        every = words.gallery_count(len(now.shown.examples))[0]
+        buttons.append(f'<a class="link" href="#gallery">{every}</a>')
     out.append(f'<div class="tools">{"".join(buttons)}</div></section>')
     return "".join(out) + (_losses(now, sight) if sight and sight.events else "")
 
@@ -280,43 +373,62 @@ def _losses(now: Scene, sight: Sight) -> str:
     return f'<section class="loss"><h2 class="part">{words.LOSS}{step}</h2>{drawn}</section>'
 
 
-def samples() -> str:
-    """The gallery: a button for each image; it never changes, so a page gets it once."""
-    out = []
-    for place, (label, pixels) in enumerate(gallery()):
-        alt = words.image_alt(label, place)
-        picture = charts.digit(pixels, 36, alt)
+def samples(data: Data | None = None) -> str:
+    """The gallery, a button for each image; that of the digits is what a page begins with."""
+    known = data or DATA["digits"]()
+    found, out = shown(known), []
+    for place, one in enumerate(found.examples):
+        if one.numbers:  # there is nothing to see
+            return ""
+        picture = drawn(one, 36, words.image_alt(found.names[one.label], place, known.key()))
         out.append(
             f'<button type="button" data-do="pick" data-sample="{place}" '
             f'aria-pressed="false">{picture}</button>'
         )
-    note = f"<small>{words.GALLERY_NOTE}</small>"
+    if not out:
+        return ""
+    note = f"<small>{words.gallery_count(len(out))[1]}</small>"
     heading = f'<h2 class="part" id="gallery">{words.GALLERY}{note}</h2>'
     return f'{heading}<div class="samples small">{"".join(out)}</div>'
 
 
+def picked(now: Scene) -> str:
+    """The picked image's place; with the gallery below it where that is not of the digits."""
+    place = str(now.example[0]) if now.example else "0"
+    return place if now.data.key() == "digits" else f"{place}\n{samples(now.data)}"
+
+
+def after(one: Visitor) -> int:
+    """The place of the next sample, in a circle."""
+    now = scene(one)
+    return (now.example[0] + 1) % len(now.shown.examples) if now.example else 0
+
+
 def everybody(now: Scene) -> str:
     """What the teacher and every run say about the picked image."""
-    sample = now.visitor.sample
-    label = gallery()[sample][0]
+    if now.example is None:
+        return ""
+    sample, one = now.example
     temperature, _ = _temperature(now)
     known = _taught(now)
-    models = [_student(sight, sample, temperature) for sight in now.sights[-6:]]
+    models = [_student(sight, sample, temperature) for sight in now.beside[-6:]]
     if known:
         said = softmax(known.logits[sample], temperature)
         models.insert(0, Opinion("teacher", _teacher_name(now), said))
-    drawn = charts.opinion_rows(models, width=now.widths[3], truth=label, bar=36)
+    models, names, truth = _few(models, one.label, now.shown.names)
+    width = now.widths[3]
+    figure = charts.opinion_rows(models, width=width, classes=names, truth=truth, bar=36)
     hot = f"<small>{escape(words.at(temperature))}</small>"
     heading = f'<h2 class="part">{words.EVERYBODY}{hot}</h2>'
-    table = charts.opinions_table(models, caption=words.EVERYBODY)
-    figure = f'<div class="figure" id="answers">{drawn}</div>'
+    table = charts.opinions_table(models, caption=words.EVERYBODY, classes=names)
+    figure = f'<div class="figure" id="answers">{figure}</div>'
     return f"{heading}{figure}{_under('answers', table)}"
 
 
 def panel(now: Scene) -> str:
     """What the shown run's method compares inside teacher and student."""
     sight = now.chosen or now.bar
-    return _inside.panel(sight, now.sights, now.visitor.sample, now.widths[2])
+    return _inside.panel(sight, now.sights, now.visitor.sample, now.widths[2])  # its own data
 
 
 # ------------------------------------------------------------------- the verdict, the table
@@ -327,10 +439,10 @@ def finding(now: Scene) -> str:
     base, sight = now.baseline, now.chosen
     if not now.sights or base is None:
         return ""
-    if len(now.sights) == 1:
+    if len(now.beside) == 1:
         return f'<p class="say">{words.ALONE}</p>'
     if sight is None or sight.run == base.run:
-        others = [s for s in now.sights if s.run in now.compared]
+        others = [s for s in now.beside if s.run in now.compared]
         if not others:
             return f'<p class="say">{words.ALONE}</p>'
         sight = others[-1]
@@ -415,7 +527,11 @@ def _pin(now: Scene, sight: Sight) -> str:
     dot = f'<i class="live-dot {sight.role} on"></i> ' if sight.state == "running" else ""
     body += f"<td class='more'>{dot}{escape(state)}</td>"
     run = f'data-run="{sight.run}"'
-    tools = [] if base else [_act("baseline", run, words.BASELINE, sight.name)]
+    tools = (
+        []
+        if base or sight not in now.beside
+        else [_act("baseline", run, words.BASELINE, sight.name)]
+    )
     tools += [] if sight.active else [_act("remove", run, words.REMOVE, sight.name)]
     body += f'<td class="more acts">{" ".join(tools)}</td>'
     name = charts.escape(sight.name.replace(" = ", "\u00a0=\u00a0"))
@@ -457,7 +573,7 @@ def details(now: Scene) -> str:
     base = now.baseline
     sight = now.chosen if now.chosen and base and now.chosen.run != base.run else None
     if sight is None and base:
-        others = [s for s in now.sights if s.run in now.compared]
+        others = [s for s in now.beside if s.run in now.compared]
         sight = others[-1] if others else None
     if base is None or sight is None:
         return f'<p class="aside">{words.ALONE}</p>'
@@ -490,6 +606,9 @@ def _mistakes(now: Scene, base: Sight, sight: Sight) -> str:
     ours, theirs = sight.take.reports(), base.take.reports()
     if sight.state != "finished" or base.state != "finished" or not ours or not theirs:
         return ""
+    names = now.shown.names
+    if len(names) > BARS:
+        return ""
     from workbench.evaluation import aggregate
 
     before, after = aggregate(theirs)["confusion"], aggregate(ours)["confusion"]
@@ -497,13 +616,13 @@ def _mistakes(now: Scene, base: Sight, sight: Sight) -> str:
         [a - b for a, b in zip(x, y, strict=True)] for x, y in zip(before, after, strict=True)
     ]
     width = min(now.widths[2], 440)
-    drawn = charts.confusion_difference(change, width=width, by=sight.name)
+    drawn = charts.confusion_difference(change, width=width, classes=names, by=sight.name)
     rows = [
-        charts.Row(str(i), [f"{v:.1f}".replace("-", words.MINUS) for v in row])
-        for i, row in enumerate(change)
+        charts.Row(name, [f"{v:.1f}".replace("-", words.MINUS) for v in row])
+        for name, row in zip(names, change, strict=True)
     ]
     note = words.mistakes_note(sight.name, base.name)
-    table = charts.table([words.IS_READ_AS, *"0123456789"], rows, caption=words.MISTAKES)
+    table = charts.table([words.IS_READ_AS, *names], rows, caption=words.MISTAKES)
     return _part(words.MISTAKES, note, _figure("mistakes", drawn, table))
 
 

@@ -150,7 +150,9 @@ def build() -> gr.Blocks:
 
     from workbench.ui import _api, _tabs, pages
 
-    with gr.Blocks(title=words.TITLED, analytics_enabled=False, fill_width=True) as demo:
+    hour = (3600, 3600)  # what was sent and never read is deleted then
+    look: dict[str, Any] = {"analytics_enabled": False, "fill_width": True, "delete_cache": hour}
+    with gr.Blocks(title=words.TITLED, **look) as demo:
         gr.HTML(_top(), elem_id="top", js_on_load=None, apply_default_css=False)
         with gr.Tabs() as tabs:
             for name, page in sorted(pages().items(), key=lambda item: item[1].order):
@@ -172,6 +174,7 @@ def open_(demo: gr.Blocks, **where: Any) -> Any:
     from starlette.middleware import Middleware
 
     from workbench.ui._api import Strict
+    from workbench.ui._form import LARGEST_FILE
     from workbench.ui.theme import theme
 
     return demo.launch(
@@ -179,7 +182,7 @@ def open_(demo: gr.Blocks, **where: Any) -> Any:
         theme=theme(),
         head=head(),
         run_history=False,
-        max_file_size="2mb",
+        max_file_size=LARGEST_FILE,  # own data; what they hold is checked when they are read
         state_session_capacity=500,
         ssr_mode=False,
         show_error=False,

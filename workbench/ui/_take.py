@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import functools
+import io
 import math
 import threading
 from collections import OrderedDict
@@ -12,9 +14,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from workbench import inside, runs
-from workbench.data import DATA
+from workbench.base import BadInput, Trouble
+from workbench.data import DATA, Data, as_numbers
 from workbench.engine import listen
 from workbench.events import Event
 from workbench.recipe import Recipe, arms, digest, teacher
@@ -85,12 +89,12 @@ class Take:
 
     def views(self, event: int) -> list[list[list[float]]]:
         """What the method compared inside the first student at an event, by pair; or nothing."""
-        shapes, whole = _layout(tuple(self.recipes))
         try:
+            shapes, whole = _layout(tuple(self.recipes))
             with open(self.folder / "views.f16", "rb") as file:
                 file.seek(event * whole)
                 found = np.frombuffer(file.read(whole), np.float16).astype(float)
-        except OSError:
+        except (OSError, BadInput):  # its data may be gone
             return []
         if not whole or len(found) * 2 != whole or not np.isfinite(found).all():
             return []
@@ -104,8 +108,11 @@ class Take:
             if self._reports is None and self.status().status == "done":
                 run = Run(self.recipes, folder=self.folder)
                 known = finished(self.teacher)
-                self._reports = run.reports(self.teacher if known else None)
-            return self._reports
+                try:
+                    self._reports = run.reports(self.teacher if known else None)
+                except BadInput:  # its data are gone, and were not evaluated before
+                    self._reports = []
+            return self._reports or None
 
 
 _takes: OrderedDict[Path, Take] = OrderedDict()
@@ -154,7 +161,10 @@ class Teacher:
 def heard(recipe: Recipe) -> Teacher | None:
     """A teacher's answers, or None while nobody has trained it."""
     folder = finished(recipe)
-    return None if folder is None else _heard(folder)
+    try:
+        return _heard(folder) if folder is not None and recipe.data.here() else None
+    except BadInput:  # its data are gone
+        return None
 
 
 @functools.lru_cache(maxsize=32)
@@ -190,16 +200,66 @@ class Untaught(Exception):
     """Nobody has trained the teacher yet; not remembered, because somebody will."""
 
 
-@functools.cache
-def gallery() -> tuple[tuple[int, tuple[tuple[float, ...], ...]], ...]:
-    """The first test images: label and rows of brightness."""
-    test = DATA["digits"]().parts()["test"]
-    rows = test.x[:GALLERY, 0].tolist()
-    labels = test.y[:GALLERY].tolist()
-    return tuple(
-        (label, tuple(tuple(row) for row in image))
-        for label, image in zip(labels, rows, strict=True)
-    )
+@dataclass(frozen=True)
+class Example:
+    """A test sample as the page shows it.
+
+    Its label, rows of brightness, numbers if it is features, and a picture as the address of its
+    own bytes where the rows would be too many to draw one by one.
+    """
+
+    label: int
+    rows: tuple[tuple[float, ...], ...] = ()
+    numbers: tuple[float, ...] = ()
+    picture: str = ""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What the page shows of data: the names of the classes, and the first test samples."""
+
+    names: tuple[str, ...]
+    examples: tuple[Example, ...]
+
+
+def shown(data: Data) -> Shown:
+    """The same for all that may be done to a transfer set; without samples where data are gone."""
+    try:
+        if data.here():  # else it would be downloaded
+            return _shown(data.whole())
+    except (BadInput, Trouble):
+        pass
+    return Shown(tuple(map(str, range(data.classes))), ())
+
+
+@functools.lru_cache(maxsize=32)
+def _shown(data: Data) -> Shown:
+    test = data.parts()["test"]
+    return Shown(data.names, tuple(_example(*one) for one in zip(
+        as_numbers(test.kept[:GALLERY]), test.y[:GALLERY].tolist(), strict=True)))  # fmt: skip
+
+
+def _example(x: Tensor, label: int) -> Example:
+    if x.ndim == 1:
+        return Example(label, numbers=tuple(x.tolist()))
+    rows = tuple(tuple(row) for row in x.mean(0).tolist())
+    return Example(label, rows, picture=_address(x) if max(x.shape) > 8 else "")
+
+
+def _address(x: Tensor) -> str:
+    """A picture (C, H, W) in [0, 1] as a data: address."""
+    from PIL import Image
+
+    pixels = (x.clamp(0, 1) * 255).to(torch.uint8).permute(1, 2, 0).numpy()
+    made = Image.fromarray(pixels[..., 0] if len(x) == 1 else pixels)
+    file = io.BytesIO()
+    made.save(file, "WEBP", quality=85)
+    return f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
+def gallery() -> tuple[Example, ...]:
+    """The digits that the page shows."""
+    return shown(DATA["digits"]()).examples
 
 
 @functools.cache
@@ -209,9 +269,9 @@ def undecided() -> int:
     if known is None:
         return 0
     doubts = [0.0] * GALLERY
-    for place, ((label, _), logits) in enumerate(zip(gallery(), known.logits, strict=True)):
+    for place, (one, logits) in enumerate(zip(gallery(), known.logits, strict=True)):
         shares = softmax(logits, 1.0)
-        if shares and max(shares) == shares[label]:
+        if shares and max(shares) == shares[one.label]:
             doubts[place] = -sum(share * math.log(share) for share in shares if share)
     return doubts.index(max(doubts))
 

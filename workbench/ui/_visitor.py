@@ -10,6 +10,7 @@ import hashlib
 import json
 import re
 import secrets
+import shutil
 import threading
 import time
 from collections import OrderedDict
@@ -20,13 +21,15 @@ from pathlib import Path
 from typing import Any
 
 from workbench import assets, runs, words
-from workbench.base import Trouble
+from workbench.base import BadInput, Trouble
+from workbench.data import Data
+from workbench.data.own import Own
 from workbench.recipe import digest
 from workbench.ui._take import undecided
 
 #: Runs in one list, visitors in memory, and seconds after which a list nobody opened is deleted.
 LONGEST, VISITORS, FORGET = 24, 500, 60 * 86_400
-_KEPT = ("chosen", "baseline", "sample", "heated", "hurried", "form", "act", "handed")
+_KEPT = ("chosen", "baseline", "sample", "heated", "hurried", "form", "act", "handed", "own")
 _RUN = re.compile(r"(runs|shipped)/[0-9a-f]{16}/[0-9]{1,9}")
 
 
@@ -75,8 +78,24 @@ class Visitor:
     form: str = ""  # what the form said when a run was started last
     act: dict[str, Any] = field(default_factory=dict)  # where they stand in the first act
     handed: bool = False  # the first act has set the form, and Train has not shown it yet
+    own: dict[str, Any] = field(default_factory=dict)  # their data: file, content, what was said
     notice: str = ""  # what a page has still to say about the list
     lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
+
+    @property
+    def folder(self) -> Path:
+        """Where this visitor's data lie; found by the token alone."""
+        return runs.home() / "visitors" / self.key
+
+    def data(self) -> Data | None:
+        """The visitor's own data, if there are any and their file is still there."""
+        try:
+            path = self.folder / Path(str(self.own["file"])).name
+            if not path.is_file():
+                return None
+            return Own(path=str(path), content=self.own["content"], owner=self.key[:32])
+        except (KeyError, BadInput, Trouble, OSError):
+            return None
 
     def shown(self) -> list[Entry]:
         """The entries on the page; one whose folder is gone is not."""
@@ -189,9 +208,8 @@ def _load(key: str) -> Visitor | None:
     try:
         found: dict[str, Any] = json.loads(_file(key).read_text())
         entries = [Entry(**entry) for entry in found.pop("entries")]
-        if all(Entry.known(entry.run) for entry in entries) and isinstance(
-            found.get("act", {}), dict
-        ):
+        objects = all(isinstance(found.get(name, {}), dict) for name in ("act", "own"))
+        if all(Entry.known(entry.run) for entry in entries) and objects:
             return Visitor(key, entries[-LONGEST:], **found)
     except (OSError, ValueError, TypeError, KeyError, AttributeError, Trouble):
         pass
@@ -208,9 +226,10 @@ def _save(found: Visitor) -> None:
 
 
 def forget() -> None:
-    """Delete lists that nobody has opened for long."""
+    """Delete lists that nobody has opened for long, and the data of those who left them."""
     with suppress(OSError):
         for path in (runs.home() / "visitors").glob("*.json"):
             with suppress(OSError):
                 if time.time() - path.stat().st_mtime > FORGET:
                     path.unlink()
+                    shutil.rmtree(path.with_suffix(""), ignore_errors=True)

@@ -61,6 +61,69 @@ const cap = () => {
   labelled.value = Math.min(wanted, most)
   follow(labelled)
 }
+// the data decide how many images there are, which models can take them, what classes are called
+const data = form.querySelector('#f-data'), own = form.querySelector('.data .own')
+const file = form.querySelector('#f-file'), said = form.querySelector('.data .said')
+let ours = null // what the page was told of the visitor's own data
+const facts = () => {
+  const { value, selectedOptions: [option] } = data
+  return value === 'own' ? ours : option?.dataset.facts && JSON.parse(option.dataset.facts)
+}
+let suited = ''
+const suit = () => {
+  own.hidden = data.value !== 'own'
+  const now = facts()
+  if (!now || suited === JSON.stringify(now)) return
+  suited = JSON.stringify(now)
+  for (const [role, options] of Object.entries(now.options)) {
+    const list = form.querySelector(`[data-field=${role}]`), before = list.value
+    list.replaceChildren(...options.map(([value, text]) => new Option(text, value)))
+    list.value = options.some(([value]) => value === before) ? before : usual(role, options)
+  }
+  const range = dragged(images)
+  images.dataset.high = range.dataset.to = now.size
+  range.dataset.from = now.size > 10 ? 10 : 1
+  if (+images.value > now.size) images.value = now.size
+  follow(images)
+  const boxes = form.querySelector('[data-field=left_out]')
+  boxes.closest('.knob').hidden = !now.names.length
+  boxes.querySelector('div').replaceChildren(...now.names.map((name, k) => {
+    const label = document.createElement('label'), box = document.createElement('input')
+    const text = document.createElement('span')
+    box.type = 'checkbox'
+    box.value = k
+    text.textContent = label.title = name
+    label.append(box, text)
+    return label
+  }))
+  boxes.classList.toggle('named', now.names.some((name) => name.length > 2))
+  for (const [name, note] of Object.entries(now.notes))
+    for (const one of form.querySelectorAll(`[data-note=${name}]`)) one.textContent = note
+  cap()
+}
+const usual = (role, options) => {
+  const names = options.map(([value]) => value)
+  const liked = role === 'student' ? 'mlp-16' : role === 'teacher' ? 'mlp-256-256' : 'none'
+  return names.includes(liked) ? liked : names[names.length - 1]
+}
+const hand = async (sent) => {
+  if (!sent) return
+  if (sent.size > +file.dataset.most) return void (said.textContent = file.dataset.large)
+  said.textContent = file.dataset.sending
+  try {
+    const { path } = await upload(sent)
+    said.textContent = file.dataset.reading
+    trigger('upload', { path, name: sent.name })
+  } catch { said.textContent = file.dataset.lost }
+}
+file.addEventListener('change', () => { hand(file.files[0]); file.value = '' })
+const drop = own.querySelector('.drop')
+for (const kind of ['dragover', 'dragleave', 'drop'])
+  drop.addEventListener(kind, (event) => {
+    event.preventDefault()
+    drop.classList.toggle('over', kind === 'dragover')
+    if (kind === 'drop') hand(event.dataTransfer.files[0])
+  })
 const only = (method) => {
   for (const block of form.querySelectorAll('[data-method]'))
     block.hidden = !block.dataset.method.split(' ').includes(method)
@@ -76,7 +139,7 @@ const collect = () => {
 const link = (found) => {
   const query = new URLSearchParams({ tab: 'train' })
   for (const [name, value] of Object.entries(found))
-    if (name !== 'knobs' && String(value) !== '') query.set(name, value)
+    if (name !== 'knobs' && String(value) !== '' && value !== 'own') query.set(name, value)
   for (const [name, value] of Object.entries(found.knobs)) query.set(name, value)
   form.querySelector('.front').dataset.link = query // which is laid out wherever the form is
 }
@@ -91,6 +154,12 @@ const fill = () => {
   let found
   try { found = JSON.parse(props.value) } catch { return }
   form.inert = false
+  if (found.about) {
+    ours = found.about.options ? found.about : null
+    said.textContent = found.about.said
+  }
+  if (found.data) data.value = found.data
+  suit()
   for (const field of fields) {
     const own = field.dataset.own
     if (own && own !== found.method) continue
@@ -103,10 +172,12 @@ const fill = () => {
 }
 form.addEventListener('input', (event) => {
   const field = event.target
+  if (field === file) return
   if (field.type === 'range') {
     numberOf(field).value = toValue(field)
     follow(numberOf(field))
   } else if (field.dataset.field === 'method') only(field.value)
+  else if (field === data) suit()
   else if (field.dataset.field) follow(field)
   if (field.closest('.knob')?.contains(labelled)) want()
   if (field.closest('.knob')?.contains(images)) cap()

@@ -12,10 +12,12 @@ import gradio as gr
 
 from workbench import jobs, words
 from workbench.base import BadInput
-from workbench.ui import Page, _desk, _form, _inside, _picture
+from workbench.data import Data
+from workbench.runs import GALLERY
+from workbench.ui import Page, _data, _desk, _form, _inside, _picture
 from workbench.ui._picture import WIDTHS, Scene, scene
 from workbench.ui._tabs import Sessions, failure, kept_token
-from workbench.ui._take import finished, gallery
+from workbench.ui._take import finished
 from workbench.ui._visitor import Visitor, change, is_token, token_of, visitor
 
 #: Seconds between two looks at a run.
@@ -24,8 +26,17 @@ CLICKS = "window.workbench.clicks(element, trigger)\n"
 LATEX: list[dict[str, str | bool]] = [{"left": "$", "right": "$", "display": False}]
 #: Marks the picked image in the gallery, whose pictures stay.
 PRESS = """
-const press = () => element.querySelectorAll('[data-sample]').forEach((button) =>
-  button.setAttribute('aria-pressed', button.dataset.sample === props.value))
+const [digits, others] = element.querySelectorAll('.gallery')
+const press = () => {
+  const end = props.value.indexOf('\\n'), place = end < 0 ? props.value : props.value.slice(0, end)
+  const html = end < 0 ? '' : props.value.slice(end + 1)
+  digits.hidden = end >= 0
+  if (others.kept !== html) others.innerHTML = others.kept = html
+  element.querySelectorAll('[data-sample]').forEach((button) =>
+    button.setAttribute('aria-pressed', button.dataset.sample === place))
+  const heading = digits.querySelector('h2') // one place of the page has the name
+  digits.hidden ? heading.removeAttribute('id') : heading.id = 'gallery'
+}
 watch('value', press)
 press()"""
 #: Reports the widths of the columns when the window changes.
@@ -108,10 +119,10 @@ def bar(now: Scene, fresh: bool) -> list[str]:
     return [words.AGAIN, "", "", words.RESET]
 
 
-def _meant(line: str) -> tuple[_form.Setup | None, str, str]:
+def _meant(line: str, own: Data | None) -> tuple[_form.Setup | None, str, str]:
     """The arm that a form means and the name of its run, or what is wrong with it."""
     try:
-        return *_form.named(line), ""
+        return *_form.named(line, own), ""
     except BadInput as error:
         return None, "", words.sentence(error)
 
@@ -119,7 +130,8 @@ def _meant(line: str) -> tuple[_form.Setup | None, str, str]:
 def _ready(made: _form.Setup, hurried: bool) -> str:
     """What Run will cost."""
     untrained = any(finished(teacher) is None for teacher in made.recipe.teachers)
-    return words.ready(0.0 if hurried else jobs.pace(), made.seconds, untrained)
+    pace = 0.0 if hurried else jobs.pace()
+    return words.ready(pace, made.seconds, untrained, made.untaught)
 
 
 def draw(one: Visitor, here: Session, calm: bool = True) -> dict[str, Any]:
@@ -128,7 +140,8 @@ def draw(one: Visitor, here: Session, calm: bool = True) -> dict[str, Any]:
     if one.notice:
         here.message, one.notice = f"{one.notice} {here.message}".strip(), ""
     now = replace(now, message=here.message)
-    made, name, wrong = _meant(here.form)
+    own = one.data()
+    made, name, wrong = _meant(here.form, own)
     if now.live and now.bar:
         here.watched = now.bar.run
     elif wrong and not now.message:
@@ -150,11 +163,11 @@ def draw(one: Visitor, here: Session, calm: bool = True) -> dict[str, Any]:
         "finding": _picture.finding,
         "card": lambda _: _inside.card(here.form),
         "formula": lambda _: _inside.formula(here.form),
-        "pairs": lambda now: _inside.pairs(here.form, now.widths[2]),
+        "pairs": lambda now: _inside.pairs(here.form, now.widths[2], own),
         "code": lambda _: _inside.code(here.form),
         "panel": _picture.panel,
         "pins": _picture.pins,
-        "samples": lambda now: str(now.visitor.sample),
+        "samples": _picture.picked,
         "everybody": _picture.everybody,
         "details": _picture.details,
     }
@@ -192,7 +205,7 @@ def arrive(token: object, form: object, widths: object, request: gr.Request) -> 
     values, notes = _form.from_address(asked)
     here.form = _form.show(values) if values else _remembered(visitor(known))
     here.message = words.notes(notes)
-    return [known, here.form, *_values(drawn(visitor(known), here))]
+    return [known, _told(visitor(known), here.form), *_values(drawn(visitor(known), here))]
 
 
 def shown(token: object, form: object, widths: object, request: gr.Request) -> list[Any]:
@@ -206,16 +219,22 @@ def shown(token: object, form: object, widths: object, request: gr.Request) -> l
             one.handed = False
         here.form = filled = _remembered(visitor(known))
         here.message = ""
+    filled = _told(visitor(known), filled) if isinstance(filled, str) else filled
     return [filled, *_values(drawn(visitor(known), here))]
 
 
 def _remembered(one: Visitor) -> str:
     """What the form said last, if that can still be run."""
     try:
-        _form.read(one.form)
+        _form.read(one.form, one.data())
         return one.form
     except BadInput:
         return _form.show(_form.defaults())
+
+
+def _told(one: Visitor, line: str) -> str:
+    """A line for the form, with what it must know of the visitor's own data."""
+    return _form.told(line, one.data(), str(one.own.get("said", "")))
 
 
 def pressed(label: object, token: object, form: object, request: gr.Request) -> list[Any]:
@@ -242,7 +261,7 @@ def pressed(label: object, token: object, form: object, request: gr.Request) -> 
 
 def _start(known: str, form: object, stepping: bool = False) -> None:
     """Train what the form says, and remember it for a reload."""
-    _desk.start(known, _form.read(form), stepping)
+    _desk.start(known, _form.read(form, visitor(known).data()), stepping)
     with change(known) as one:
         one.form = str(form)
 
@@ -275,6 +294,7 @@ def clicked(token: object, form: object, request: gr.Request, event: gr.EventDat
         filled = _form.show(_form.values_of(made)) if made else filled
         here.watched = ""
     here.form = filled if isinstance(filled, str) else str(form)
+    filled = _told(one, filled) if isinstance(filled, str) else filled
     place = str(asked.get("sample", ""))
     deeds: dict[str, Callable[[], object]] = {
         "choose": lambda: _desk.choose(known, run),
@@ -283,11 +303,26 @@ def clicked(token: object, form: object, request: gr.Request, event: gr.EventDat
         "back": lambda: _desk.bring_back(known),
         "heat": lambda: _desk.heat(known),
         "pace": lambda: _desk.turn_pace(known),
-        "next": lambda: _desk.pick(known, (one.sample + 1) % len(gallery())),
-        "pick": lambda: _desk.pick(known, int(place) % len(gallery()) if place.isdigit() else 0),
+        "next": lambda: _desk.pick(known, _picture.after(one)),
+        "pick": lambda: _desk.pick(known, int(place) % GALLERY if place.isdigit() else 0),
     }
     here.message = failure(deeds.get(do, lambda: None))
     return [filled, *_values(drawn(visitor(known), here))]
+
+
+def received(token: object, form: object, request: gr.Request, event: gr.EventData) -> list[Any]:
+    """A file was sent: it becomes the visitor's own data, or one sentence says why not."""
+    here, known = session(request), str(token)
+    if not is_token(token):
+        raise gr.Error(words.BROKEN)
+    asked = event._data if isinstance(event._data, dict) else {}
+    wrong = failure(lambda: _data.receive(known, asked.get("path"), asked.get("name")))
+    one = visitor(known)
+    here.message, here.watched = wrong, ""
+    line = form if isinstance(form, str) and len(form) <= _form.LARGEST else ""
+    here.form = line if wrong else _form.with_own(line, one.data())
+    filled = _form.told(here.form, one.data(), wrong or str(one.own.get("said", "")))
+    return [filled, *_values(drawn(one, here))]
 
 
 def changed(token: object, form: object, request: gr.Request) -> list[Any]:
@@ -405,7 +440,8 @@ def fill() -> None:
         with gr.Row(elem_classes="answers"):
             parts["samples"] = gr.HTML(
                 "0",
-                html_template=_picture.samples(),
+                html_template=f'<div class="gallery">{_picture.samples()}</div>'
+                '<div class="gallery"></div>',
                 js_on_load=CLICKS + PRESS,
                 elem_id="samples",
                 apply_default_css=False,
@@ -474,6 +510,8 @@ def _wire(
         area.click(clicked, [token, form], [form, *page], **quiet)
     told = [parts[name] for name in (*BUTTONS, "status", *ABOUT)]
     form.input(changed, [token, form], told, trigger_mode="always_last", **quiet)
+    one_at_a_time = quiet | {"concurrency_limit": 1}  # reading takes memory
+    form.upload(received, [token, form], [form, *page], **one_at_a_time)
     ear.input(resized, [token, ear], page, trigger_mode="always_last", **quiet)
 
 
