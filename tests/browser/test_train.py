@@ -490,3 +490,38 @@ def test_a_method_is_made_visible_without_and_with_a_training(visit, keep):
     expect(page.locator("#lineage svg")).to_have_attribute("aria-label", chain)
     assert_usable(page)
     keep(page, "train-inside")
+
+
+def test_own_data_are_taken_in_trained_on_and_nobody_elses(visit, keep, server, tmp_path):
+    """A wrong file is one sentence and leaves all as it was; a right one is trained on."""
+    file = tmp_path / "mine.csv"
+    rows = [f"{i % 3 + i / 100},{i},{('<i>a</i>', 'b', 'c')[i % 3]}" for i in range(60)]
+    file.write_text("\n".join(["x,y,class", *rows]))
+    page = visit()
+    page.locator("#form summary").click()
+    page.select_option("#f-data", "own")
+    wrong = {"name": "page.csv", "mimeType": "text/csv", "buffer": b"<html>"}
+    page.set_input_files("#f-file", wrong)
+    expect(page.locator("#form .said")).to_contain_text("two columns")
+    page.set_input_files("#f-file", str(file))
+    expect(page.locator("#form .said")).to_contain_text("60 samples")
+    expect(page.locator("#f-images")).to_have_value("36")
+    assert page.locator("#form .classes input").count() == 3
+    assert page.locator("#f-student option", has_text="cnn").count() == 0
+    page.fill("#f-seeds", "2")
+    page.locator("#do-main").click()
+    expect(page.locator("#status")).to_contain_text("Finished", timeout=15_000)
+    expect(page.locator("#chart")).to_contain_text("12 test samples")
+    expect(page.locator("#image")).to_contain_text("Test sample")
+    assert page.locator("#wide i:text-is('a')").count() == 0
+    assert_usable(page)
+    keep(page, "own-data")
+    assert "own" not in page.locator("#form .front").get_attribute("data-link")
+    (kept,) = server.home.glob("visitors/*/*.csv")
+    answer = page.request.get(f"{server.url}/gradio_api/file={kept}")
+    assert answer.status in (403, 404)
+    other = visit()
+    expect(other.locator("#pins")).not_to_contain_text("your data")
+    page.reload()
+    expect(page.locator("#pins")).to_contain_text("your data")
+    expect(page.locator("#f-data")).to_have_value("own")
