@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import functools
+import io
 import math
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
@@ -21,6 +23,17 @@ SHOWN = ("images", "uniform", "pixels", "patches")
 def as_numbers(x: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
     """Samples as networks take them: pixels kept as uint8 become numbers in [0, 1]."""
     return x.to(dtype).div_(255) if x.dtype == torch.uint8 else x.to(dtype)
+
+
+def as_address(x: Tensor) -> str:
+    """A picture (C, H, W) in [0, 1] as a data: address."""
+    from PIL import Image
+
+    pixels = (x.clamp(0, 1) * 255).to(torch.uint8).permute(1, 2, 0).numpy()
+    made = Image.fromarray(pixels[..., 0] if len(x) == 1 else pixels)
+    file = io.BytesIO()
+    made.save(file, "WEBP", quality=85)
+    return f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import functools
-import io
 import math
 import threading
 from collections import OrderedDict
@@ -18,7 +16,7 @@ from torch import Tensor
 
 from workbench import inside, runs
 from workbench.base import BadInput, Trouble
-from workbench.data import DATA, Data, as_numbers
+from workbench.data import DATA, Data, as_address, as_numbers
 from workbench.engine import listen
 from workbench.events import Event
 from workbench.recipe import Recipe, arms, digest, teacher
@@ -243,18 +241,7 @@ def _example(x: Tensor, label: int) -> Example:
     if x.ndim == 1:
         return Example(label, numbers=tuple(x.tolist()))
     rows = tuple(tuple(row) for row in x.mean(0).tolist())
-    return Example(label, rows, picture=_address(x) if max(x.shape) > 8 else "")
-
-
-def _address(x: Tensor) -> str:
-    """A picture (C, H, W) in [0, 1] as a data: address."""
-    from PIL import Image
-
-    pixels = (x.clamp(0, 1) * 255).to(torch.uint8).permute(1, 2, 0).numpy()
-    made = Image.fromarray(pixels[..., 0] if len(x) == 1 else pixels)
-    file = io.BytesIO()
-    made.save(file, "WEBP", quality=85)
-    return f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}"
+    return Example(label, rows, picture=as_address(x) if max(x.shape) > 8 else "")
 
 
 def gallery() -> tuple[Example, ...]:
