@@ -123,7 +123,7 @@ SURE_COLUMNS = ("This sure", "Right", "Images")
 IS_READ_AS = "is / read as"
 
 # data besides the digits
-OWN_DATA, NOT_HERE = "Your own…", "{}, not on this machine"
+OWN_DATA, NOT_HERE = "Your own…", "{}, not here: --data {}"
 DROP, DROP_NOTE = (
     "Choose a file, or drop one here",
     "A .zip with a folder of pictures for each class, a .npz of x and y, or a .csv whose last "
@@ -150,14 +150,9 @@ def not_here(title: str, key: str) -> str:
     )
 
 
-def how_to_get(titles: Sequence[str], key: str) -> str:
-    """How the data that are not on this machine are fetched."""
-    *first, last = titles
-    named = f"{', '.join(first)} and {last} are" if first else f"{last} is"
-    return (
-        f"{named} not on this machine: python -m workbench train scratch --data {key}, for "
-        "instance, fetches it."
-    )
+def how_to_get(key: str) -> str:
+    """How data that are not on this machine are fetched."""
+    return f"Published data: python -m workbench train scratch --data {key} fetches {key}."
 
 
 def too_large(name: str, size: int, most: int) -> str:
@@ -232,7 +227,7 @@ GENERATIONS = "Generations"
 GENERATIONS_MEANING = "each one teaches the next; 1 = the student alone"
 SEEDS, SEEDS_MEANING = "Students", "how many, each from its own start"
 
-DATA, DATA_NOTE = "Data", "what teacher and student learn from"
+DATA, DATA_NOTE = "Data", "what both learn from"
 
 # what stands under a knob, where its declaration was written for engineers
 MEANINGS = {

@@ -516,7 +516,7 @@ def test_own_data_are_taken_in_trained_on_and_nobody_elses(visit, keep, server, 
     assert page.locator("#wide i:text-is('a')").count() == 0
     assert_usable(page)
     keep(page, "own-data")
-    assert "own" not in page.locator("#form .front").get_attribute("data-link")
+    assert "data=own" not in page.locator("#form .front").get_attribute("data-link")
     (kept,) = server.home.glob("visitors/*/*.csv")
     answer = page.request.get(f"{server.url}/gradio_api/file={kept}")
     assert answer.status in (403, 404)

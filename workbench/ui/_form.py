@@ -26,7 +26,7 @@ from workbench.methods import METHODS
 from workbench.models import MODELS
 from workbench.recipe import Recipe, digest, teacher
 from workbench.recipes import RECIPES
-from workbench.ui._take import finished, shown
+from workbench.ui._take import finished
 
 #: Knobs that no visitor turns: the app has one split, its seeds are counted, its pace is fixed.
 FIXED = ("seed", "events", "split", "images")
@@ -47,8 +47,6 @@ SPEED, LONGEST = 1.5e10, 600
 QUICK = {"student": 60, "teacher": 15}
 #: The same on data that do not come with the package: real pictures take longer.
 PATIENT = {"student": 300, "teacher": 90}
-#: Weights of the largest model that is tried at all.
-HEAVY = 3_000_000
 #: Classes of which each has a box.
 NAMED = 20
 #: Samples that a test part may have for its evaluation to cost next to nothing.
@@ -109,9 +107,9 @@ def _size(student: str, shape: tuple[int, ...], classes: int) -> tuple[int, int]
     """Weights, and operations for one image."""
     from workbench.evaluation import flops, parameters
 
-    network = MODELS[student].empty(shape, classes).eval()
-    known = parameters(network)
-    return known, flops(network, torch.zeros(1, *shape)) if known <= HEAVY else 1000 * known
+    with torch.device("meta"):  # counted without computing anything
+        network = MODELS[student].empty(shape, classes).eval()
+        return parameters(network), flops(network, torch.zeros(1, *shape))
 
 
 def weights(student: str, data: Data) -> int:
@@ -349,7 +347,7 @@ def about(data: Data) -> dict[str, Any]:
         role: [[name, _shown(name, data)] for name in knobs[role].choices or ()]
         for role in ("student", "teacher", "assistant")
     }
-    names = list(shown(data).names) if data.classes <= NAMED else []
+    names = list(data.names) if data.classes <= NAMED else []
     notes = {"images": words.images_of(data.size), "teacher": words.taught_on(data.size, pictures)}
     return {"size": data.size, "names": names, "notes": notes, "options": options}
 
@@ -513,7 +511,7 @@ def html() -> str:
     )
     drawer = (
         f'<details class="drawer"><summary>{words.MORE}<small>{words.MORE_HINT}</small></summary>'
-        f'<div class="rest">{_data(shared["data"])}{"".join(rest for _, rest in blocks)}{more}'
+        f'<div class="rest">{"".join(rest for _, rest in blocks)}{more}{_data(shared["data"])}'
         "</div></details>"
     )
     own = "".join(own for own, _ in blocks)
@@ -533,12 +531,12 @@ def _data(knob: Knob) -> str:
             facts = escape(json.dumps(about(kind())))
             options.append(f'<option value="{key}" data-facts="{facts}">{escape(kind.title)}')
         else:
-            gone = words.NOT_HERE.format(kind.title)
+            gone = words.NOT_HERE.format(kind.title, key)
             options.append(f'<option value="{key}" disabled>{escape(gone)}')
     options.append(f'<option value="{OWN}">{words.OWN_DATA}')
-    absent = {key: kind.title for key, kind in DATA.items() if key not in (knob.choices or ())}
-    get = words.how_to_get(list(absent.values()), next(iter(absent))) if absent else ""
-    note = f'<p class="note">{escape(words.meaning(knob))} {escape(get)}</p>'
+    absent = [key for key in DATA if key not in (knob.choices or ())]
+    get = words.how_to_get(absent[-1]) if absent else ""
+    note = f'<p class="note">{escape(words.meaning(knob))}</p>'
     select = f'<select id="f-data" class="pick" data-field="data">{"".join(options)}</select>'
     most = LARGEST_FILE // 1_000_000
     drop = (
@@ -547,7 +545,7 @@ def _data(knob: Knob) -> str:
         f'data-reading="{words.READING}" data-sending="{words.UPLOADING}" '
         f'data-lost="{words.NO_UPLOAD}"><span>{words.DROP}</span></label>'
         f'<p class="note said" role="status"></p>'
-        f'<p class="note">{escape(words.DROP_NOTE.format(most))}</p>'
+        f'<p class="note">{escape(words.DROP_NOTE.format(most))} {escape(get)}</p>'
     )
     head = f'<label for="f-data">{escape(knob.title)}</label>{note}{select}'
     return f'<div class="knob data">{head}<div class="own" hidden>{drop}</div></div>'
