@@ -21,7 +21,7 @@ from gradio_client import Client
 from gradio_client.exceptions import AppError
 from starlette.datastructures import QueryParams
 
-from workbench import Recipe, Run, runs, vision, words
+from workbench import RECIPES, Recipe, Run, runs, vision, words
 from workbench.base import BadInput, Trouble
 from workbench.charts import escape
 from workbench.data import DATA
@@ -424,6 +424,9 @@ def test_a_run_shows_what_it_compares_and_who_taught_whom(home):
 def test_presets_are_the_first_acts_arms():
     assert list(_form.presets()) == ["Labels only", "Distilled, T = 8"]
     assert all(p.recipe in _form.tuned() and p.seeds == 12 for p in _form.presets().values())
+    again = RECIPES["born-again"]
+    assert again.unchosen and {r.arm() for r in again.recipes} > {*again.unchosen}
+    assert not _form.tuned() & {*again.unchosen}
 
 
 ADDRESS = [

@@ -18,13 +18,15 @@ class Named:
     question: str
     recipes: tuple[Recipe, ...]
     published: tuple[str, ...] = ()  # what somebody else found, for each arm
+    unchosen: tuple[Recipe, ...] = ()  # arms whose rate validation did not choose
 
 
 def _named(module: ModuleType) -> Mapping[str, Named]:
     name = module.__name__.rsplit(".", 1)[-1].replace("_", "-")
     question = (module.__doc__ or "").strip().splitlines()[0]
     published = tuple(getattr(module, "PUBLISHED", ()))
-    return {name: Named(name, question, tuple(module.recipes()), published)}
+    unchosen = tuple(getattr(module, "unchosen", tuple)())
+    return {name: Named(name, question, tuple(module.recipes()), published, unchosen)}
 
 
 RECIPES: Registry[Named] = Registry("recipe", __name__, _named)

@@ -37,6 +37,12 @@ def _arms(split: int) -> list[Recipe]:
     return [*_generations(noisy, _UNCHOSEN), *forty, softer[0], *none, softer[1]]
 
 
+def unchosen() -> list[Recipe]:
+    """The generations at the rate that nobody chose, so that nobody calls it tuned."""
+    noisy = [DATA["digits"](split=split, label_noise=0.4) for split in range(6)]
+    return [arm for data in noisy for arm in _generations(data, _UNCHOSEN)]
+
+
 def recipes() -> list[Recipe]:
     """Two chains and a control on 40 % wrong labels, one of each on right ones."""
     arms = [arm for split in range(6) for arm in _arms(split)]

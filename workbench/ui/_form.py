@@ -399,7 +399,8 @@ def presets() -> dict[str, Setup]:
 @functools.cache
 def tuned() -> frozenset[Recipe]:
     """The arms whose learning rate was chosen on validation images: those of named recipes."""
-    return frozenset(recipe.arm() for named in RECIPES.values() for recipe in named.recipes)
+    found = (set(map(Recipe.arm, one.recipes)) - {*one.unchosen} for one in RECIPES.values())
+    return frozenset().union(*found)
 
 
 @functools.cache
