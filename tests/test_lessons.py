@@ -227,6 +227,17 @@ def test_a_loss_must_reach_the_student():
         assert "no gradient reaches the student" in q.check(wrong).text
 
 
+def test_a_hint_must_leave_the_teacher_and_reach_all_that_learns():
+    q = LESSONS["06"].exercises[0]
+    for wrong, said in (
+        (lambda s, t, W, b: (s @ W + b - t).square().mean(), "reaches the teacher's features"),
+        (lambda s, *given: q.answer(s.detach(), *given), "no gradient reaches the student's"),
+        (lambda s, t, W, b: q.answer(s, t, W.detach(), b), "no gradient reaches W and b"),
+        (lambda *given: q.answer(*given).detach(), "no gradient reaches the student's"),
+    ):
+        assert said in q.check(wrong).text
+
+
 def test_what_nobody_foresaw_gets_the_law_that_it_breaks():
     q = LESSONS["01"].exercises[0]
     reply = q.check(lambda z, T: 0.9 * (z / T).softmax(-1))

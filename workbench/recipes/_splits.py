@@ -13,14 +13,20 @@ from workbench.recipe import Recipe, teacher
 Arm = tuple[str, dict[str, Any], float, dict[str, Any]]
 
 
-def over_splits(arms: Sequence[Arm], seeds: int, splits: int = 6) -> list[Recipe]:
+def over_splits(
+    arms: Sequence[Arm],
+    seeds: int,
+    splits: int = 6,
+    student: str = "mlp-16",
+    big: str = "mlp-256-256",
+) -> list[Recipe]:
     """Arms × splits × seeds in one run; the teacher is the split's own, which saw all labels."""
     made = []
     for name, knobs, rate, surgery in arms:
         method = METHODS[name](**knobs)
         for split in range(splits):
             data = DATA["digits"](split=split, **surgery)
-            taught = (teacher(data),) if "teacher" in method.needs else ()
-            arm = Recipe(data=data, method=method, teachers=taught, learning_rate=rate)
+            taught = (teacher(data, big),) if "teacher" in method.needs else ()
+            arm = Recipe(student, data, method, taught, learning_rate=rate)
             made += [arm.but(seed=seed) for seed in range(seeds)]
     return made
