@@ -1,4 +1,4 @@
-"""06 Inside: hints, attention maps and re-used classifiers; what can be copied, and does it help?"""
+"""06 Inside: hints, attention maps, a re-used classifier; what can be copied, does it help?"""
 
 from __future__ import annotations
 
@@ -203,8 +203,8 @@ LESSON = Lesson(
     number="06",
     title="Inside: hints, attention, layers",
     question="What can be copied from inside a network, and does it help?",
-    sentence="What a layer says can be copied once channels do not matter; whether it helps is "
-    "for a control to say.",
+    sentence="Channels must drop out first, by a regressor or by a map; whether the copy helps, "
+    "only a tuned control can say.",
     minutes=45,
     words={
         "channel": "one map of a convolution's layer; the layer's width counts them",

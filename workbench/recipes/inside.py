@@ -10,8 +10,8 @@ _FIFTY: dict[str, Any] = {"images": 50}
 _ARMS: tuple[Arm, ...] = (
     ("scratch", {}, 1e-2, _FIFTY),
     ("attention", {}, 1e-2, _FIFTY),
-    ("kd", {}, 1e-2, _FIFTY),
-    ("fitnets", {}, 1e-2, _FIFTY),
+    ("kd", {}, 1e-1, _FIFTY),
+    ("fitnets", {}, 3e-2, _FIFTY),
     ("fitnets", {"training": "joint"}, 1e-2, _FIFTY),
     ("simkd", {}, 1e-2, _FIFTY),
 )
