@@ -207,9 +207,9 @@ LESSON = Lesson(
     "only a tuned control can say.",
     minutes=45,
     words={
-        "channel": "one map of a convolution's layer; the layer's width counts them",
-        "hint": "a teacher's layer that a layer of the student should resemble",
-        "regressor": "a learnt map from the student's width to the teacher's, dropped afterwards",
+        "channel": "one map of a layer; its width counts them",
+        "hint": "a layer of the teacher that the student's should resemble",
+        "regressor": "a learnt map to the teacher's width, dropped afterwards",
         "attention map": "how strongly a layer answers at each place, over all channels",
         "joint": "both losses at once; two-stage: one after the other",
     },
