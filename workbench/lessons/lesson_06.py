@@ -208,9 +208,9 @@ LESSON = Lesson(
     minutes=45,
     words={
         "channel": "one map of a layer; its width counts them",
-        "hint": "a layer of the teacher that the student's should resemble",
+        "hint": "a layer of the teacher that the student should resemble",
         "regressor": "a learnt map to the teacher's width, dropped afterwards",
-        "attention map": "how strongly a layer answers at each place, over all channels",
+        "attention map": "how strongly a layer answers at each place",
         "joint": "both losses at once; two-stage: one after the other",
     },
     misconception="A student that also copies the teacher's layers is better than one that does "
