@@ -480,7 +480,7 @@ def ready(pace: float, seconds: float, untrained: bool, teaching: float = 0.0) -
 
     `teaching`: what a teacher takes that learns first, where that is most of it.
     """
-    if teaching > max(pace, 8.0):
+    if teaching > max(pace, 3.0):
         return (
             f"Up to about {number(10 * math.ceil((teaching + seconds) / 10))} s: {FIRST_TEACHER}"
         )
