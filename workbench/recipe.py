@@ -72,6 +72,8 @@ class Recipe(Knobbed):
             size = MODELS[self.student]
             size.check(self.data.shape)
             object.__setattr__(self, "student", size.name)
+            if "#" not in self.student:  # only weights of one's own may be left as they are
+                dataclasses.replace(self.knobs()["steps"], low=1).check("Recipe", self.steps)
         given: Any = self.teachers
         if not isinstance(given, (tuple, list)) or not all(isinstance(t, Recipe) for t in given):
             raise BadInput(f"Recipe(teachers={repr(given)[:60]}): expected recipes in a tuple")
