@@ -68,7 +68,7 @@ class Own(Data):
 
     def _sensible(self) -> None:
         if not self.path:
-            if self.content or self.label:
+            if self.content or self.label or self.owner:
                 self._facts()
             return
         if not self.content:

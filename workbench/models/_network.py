@@ -189,7 +189,8 @@ class TokenNetwork(Network):
             if max(shape[1:]) > patch:
                 return ""
             wanted = "of more than one patch"
-        return f"expected pictures (C, H, W) {wanted}, got {shape}; take a CNN: cnn-8"
+        instead = "a CNN: cnn-8" if len(shape) == 3 else "an MLP: mlp-16"
+        return f"expected pictures (C, H, W) {wanted}, got {shape}; take {instead}"
 
     def forward(self, x: Tensor, features: bool = False) -> Outputs:
         """Logits, and tokens after each block and the last norm, and attention, when asked for."""
