@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import gradio as gr
 import pytest
+from lab import digits
 
 from workbench import METHODS, assets, charts, runs, words
 from workbench.recipe import digest
@@ -40,11 +41,12 @@ def scene(sights, chosen=0, baseline=0):
     """The page with these runs, one of them in the picture."""
     one = _visitor.visitor(_visitor.new_token())
     if not sights:
-        return _picture.Scene(one, [], None, None, None, {}, _picture.WIDTHS)
+        return _picture.Scene(one, [], None, None, None, {}, _picture.WIDTHS, [], digits())
     base = sights[baseline]
     compared = _compare.compare(base, sights)
     picked = sights[chosen]
-    return _picture.Scene(one, sights, picked, picked, base, compared, _picture.WIDTHS)
+    widths, data = _picture.WIDTHS, picked.take.recipe.data.whole()
+    return _picture.Scene(one, sights, picked, picked, base, compared, widths, sights, data)
 
 
 @pytest.mark.parametrize(
