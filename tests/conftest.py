@@ -9,11 +9,16 @@ import torch
 HERE = Path(__file__).parent
 
 
+#: Files that start the app or wait for workers: one after the other, for what they time.
+TIMED = {"browser", "test_act.py", "test_app.py", "test_bar.py", "test_bench.py", "test_cli.py",
+         "test_jobs.py", "test_upload.py"}  # fmt: skip
+
+
 def pytest_collection_modifyitems(items):
-    """Two processes share the files. Browsers, which are timed, run one after the other."""
+    """Two processes share the files; those that are timed stay in one of them."""
     for item in items:
         first, *_ = item.path.relative_to(HERE).parts
-        item.add_marker(pytest.mark.xdist_group(first))
+        item.add_marker(pytest.mark.xdist_group("timed" if first in TIMED else first))
 
 
 @pytest.fixture(autouse=True)

@@ -387,7 +387,7 @@ def test_is_quick_enough_for_ten_updates_a_second():
 
 
 @pytest.mark.parametrize("which", ["pairing", "attention", "relations", "lineage"])
-def test_what_lies_inside_is_drawn_within_five_milliseconds(which):
+def test_what_lies_inside_is_drawn_within_ten_milliseconds(which):
     full = related(values=matrix(noise=0.1)), related("Student", matrix(noise=0.3), "kd")
     draw = {
         "pairing": lambda: within.pairing(*towers(), [("1", "2")] * 3, width=544),
@@ -404,7 +404,7 @@ def test_what_lies_inside_is_drawn_within_five_milliseconds(which):
         start = time.perf_counter()
         draw()
         spent.append(time.perf_counter() - start)
-    assert min(spent) < 0.005
+    assert min(spent) < 0.01  # 2.5 ms here
 
 
 def test_buttons_can_be_laid_on_every_layer():

@@ -327,7 +327,7 @@ def test_a_committed_notebook_is_current(number, kept, monkeypatch):
     monkeypatch.setenv("WORKBENCH_HOME", str(kept))
     begun = time.monotonic()
     assert current(LESSONS[number].notebook) == []
-    assert time.monotonic() - begun < 90
+    assert time.monotonic() - begun < 240  # a hang; 64 s of one core for the longest
 
 
 @pytest.mark.slow
