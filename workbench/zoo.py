@@ -7,6 +7,7 @@ numbered, and a training must leave the teacher alone and the student in train m
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -154,7 +155,7 @@ def cost(
     def score(name: str, data: Data, seed: int) -> float:
         x, y = _shown(data)
         student = Logits(MODELS["mlp-16"](data.shape, data.classes, seed))
-        heard = listen(Run(teacher(data)).student(), x).logits
+        heard = listen(_taught(data), x).logits
         _descend(student, steps, lambda: losses[name](
             student(x), heard, y, temperature=8.0, alpha=0.9
         ))  # fmt: skip
@@ -173,8 +174,8 @@ def cost_of_training(
     def score(name: str, data: Data, seed: int) -> float:
         x, y = _shown(data, MANY)
         student = Logits(MODELS[TRAINED[0]](data.shape, data.classes, seed))
-        taught = Logits(Run(teacher(data, TRAINED[1])).student())
-        loops[name](student, copy.deepcopy(taught), x, y, steps=steps, rate=RATE)
+        taught = Logits(copy.deepcopy(_taught(data, TRAINED[1])))
+        loops[name](student, taught, x, y, steps=steps, rate=RATE)
         return _accuracy(student, data)
 
     return _scored(loops, score, report, splits, seeds)
@@ -192,7 +193,7 @@ def cost_of_features(
     def score(name: str, data: Data, seed: int) -> float:
         x, y = _shown(data)
         student = MODELS[COMPARED[0]](data.shape, data.classes, seed)
-        taught = listen(Run(teacher(data, COMPARED[1])).student(), x, features=True)
+        taught = listen(_taught(data, COMPARED[1]), x, features=True)
 
         def loss() -> Tensor:
             said = student(x, True)
@@ -219,6 +220,11 @@ def right_training(
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
+
+
+@functools.lru_cache(maxsize=1)  # every student of a split hears the same one
+def _taught(data: Data, model: str = "mlp-256-256") -> nn.Module:
+    return Run(teacher(data, model)).student()
 
 
 def _shown(data: Data, images: int = IMAGES) -> tuple[Tensor, Tensor]:

@@ -2,7 +2,7 @@
 
 Published figures: Tian, Krishnan & Isola, 2020, arXiv:1910.10699, in the table of their code. What
 differs: AdamW with a cosine instead of SGD with three drops, batches of 128 instead of 64, 5000
-images set aside; 240 epochs as there. It wants a GPU: two cores would need weeks.
+images set aside; 240 epochs as there. It wants a GPU.
 """
 
 from typing import Any
