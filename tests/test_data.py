@@ -188,10 +188,29 @@ def test_the_teacher_learns_from_images_and_is_asked_about_noise():
     state = prepare([recipe, plain])
     noise, images = (stack.parts[0] for stack in state.stacks)
     network = Run(SMALL).student()
-    torch.testing.assert_close(noise.said.logits, listen(network, data.seen()).logits)
-    torch.testing.assert_close(images.said.logits, listen(network, DIGITS().seen()).logits)
+    torch.testing.assert_close(noise.said.logits, listen(network, data.seen()[:30]).logits)
+    torch.testing.assert_close(images.said.logits, listen(network, DIGITS().seen()[:30]).logits)
     again = prepare([recipe]).stacks[0].parts[0]
     assert torch.equal(again.said.logits, noise.said.logits)
+
+
+def test_a_teacher_is_asked_about_the_images_that_are_shown_and_no_more(monkeypatch, tmp_path):
+    monkeypatch.setenv("WORKBENCH_HOME", str(tmp_path))
+    monkeypatch.setattr("workbench.runs.ROWS", 64)
+    asked = []
+
+    def listening(network, x, *rest, **more):
+        asked.append(len(x))
+        return listen(network, x, *rest, **more)
+
+    Run(SMALL).drain()
+    monkeypatch.setattr("workbench.runs.listen", listening)
+    network = Run(SMALL).student()
+    for images, whole in ((30, [64]), (60, []), (100, [128]), (30, [])):
+        asked.clear()
+        (said,) = [part.said for part in prepare([taught(DIGITS(images=images))]).stacks[0].parts]
+        torch.testing.assert_close(said.logits, listen(network, DIGITS().seen()[:images]).logits)
+        assert asked == whole  # more are asked about than are shown, so that parts are the same
 
 
 # --------------------------------------------------------------------------- kept in memory

@@ -29,11 +29,16 @@ from workbench.recipe import Recipe
 ONE_THREAD, ACCELERATOR = 3e7, 5e8
 #: On the way a run looks at the first so many of validation and test, at its end at all of them.
 LOOK = 2000
+#: A network is asked about so many samples at once.
+ROWS = 1024
 
 
 @dataclass(frozen=True)
 class Teacher:
-    """A trained network and what it says about the training part: computed once, kept."""
+    """A trained network and what it says about the rows that are shown: computed once, kept.
+
+    `said` may be about the first rows of the training part alone, as far as the transfer sets go.
+    """
 
     network: nn.Module
     said: Outputs
@@ -44,7 +49,7 @@ def listen(
     network: nn.Module,
     x: Tensor,
     features: bool = False,
-    rows: int = 1024,
+    rows: int = ROWS,
     dtype: torch.dtype = torch.float32,
 ) -> Outputs:
     """What a network in eval mode says about x (B, …), without gradient, in parts of `rows`.
@@ -211,7 +216,7 @@ class Part:
 
     where: slice
     method: Method
-    y: Tensor | None  # by row of the training part: (P,), or (n, P) if transfer sets differ
+    y: Tensor | None  # by row that is shown: (P,), or (n, P) if transfer sets differ
     said: Outputs | None = None  # cached, by row
     live: nn.Module | None = None  # or asked at every step
     adapter: nn.Module | None = None
@@ -683,7 +688,7 @@ def _stack(
     same = all(torch.equal(index, shown[0][0]) for index, _ in shown)
     views = [index.to(where) for index, _ in (shown[:1] if same else shown)]
     feed = Transfer(x, views, first.data.split, first.batch_size, first.steps, first.data, dtype)
-    labels = torch.full((n, len(x)), -1)
+    labels = torch.full((n, 1 + max(int(index.max()) for index, _ in shown)), -1)
     for i, (index, y) in enumerate(shown):
         labels[i, index] = y
     rates = [recipe.learning_rate for recipe in recipes]
@@ -766,7 +771,8 @@ def _part(
     part = Part(where, method, y, features="features" in method.needs)
     if first.teachers:
         found = [teachers[t, first.data.rows, first.data.split] for t in first.teachers]
-        said = joined([teacher.said for teacher in found])
+        rows = torch.arange(y.shape[-1])
+        said = joined([teacher.said.rows(rows) for teacher in found])
         unsaid = part.features and not said.features  # too many numbers to be kept
         if "live teacher" in method.needs or first.data.augment != "none" or unsaid:
             networks = [teacher.network.to(device, dtype) for teacher in found]

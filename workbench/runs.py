@@ -40,7 +40,8 @@ from torch import Tensor, nn
 
 from workbench import engine, inside
 from workbench.base import BadInput, Outputs, Trouble
-from workbench.engine import State, Teacher, begin, listen, train
+from workbench.data import Data
+from workbench.engine import ROWS, State, Teacher, begin, listen, train
 from workbench.events import Event
 from workbench.models import MODELS
 from workbench.recipe import Recipe, arms, digest
@@ -926,16 +927,21 @@ def prepare(
     dtype: torch.dtype = torch.float32,
 ) -> State:
     """The state of a group: its teachers and starts are found, or trained first."""
-    teachers: dict[tuple[Recipe, str, int], Teacher] = {}
+    asked: dict[tuple[Recipe, str, int], int] = {}  # about how many rows
     starts: dict[Recipe, nn.Module] = {}
     for recipe in recipes:
+        shown = 1 + int(recipe.data.transfer()[0].max()) if recipe.teachers else 0
         for teacher in recipe.teachers:
             key = (teacher, recipe.data.rows, recipe.data.split)
-            if key not in teachers:
-                features = any("features" in r.method.needs for r in recipes)
-                teachers[key] = _teacher(teacher, recipe, device, halted, features)
+            asked[key] = max(shown, asked.get(key, 0))
         if recipe.start is not None and recipe.start not in starts:
             starts[recipe.start] = _trained(recipe.start, device, halted).student()
+    features = any("features" in recipe.method.needs for recipe in recipes)
+    seen = {(recipe.data.rows, recipe.data.split): recipe.data for recipe in recipes}
+    teachers = {
+        key: _teacher(key[0], seen[key[1:]], shown, device, halted, features)
+        for key, shown in asked.items()
+    }
     return begin(recipes, teachers, starts, device, dtype)
 
 
@@ -948,19 +954,29 @@ def _trained(recipe: Recipe, device: str, halted: Callable[[], bool]) -> Run:
 
 
 def _teacher(
-    recipe: Recipe, student: Recipe, device: str, halted: Callable[[], bool], features: bool
+    recipe: Recipe,
+    data: Data,
+    shown: int,
+    device: str,
+    halted: Callable[[], bool],
+    features: bool,
 ) -> Teacher:
+    """A trained teacher, and what it says about the rows that students see: `shown`, or more.
+
+    It is asked about whole parts of `ROWS`, because the last bits of an answer depend on how many
+    were asked together: so they are the same whoever asked first.
+    """
     run = _trained(recipe, device, halted)
     network = run.student()
-    x = student.data.seen()
+    x = data.seen()[: ROWS * math.ceil(shown / ROWS)]
     if features:
         one = listen(network, x[:1], features=True).features
         if len(x) * sum(value.numel() for value in one.values()) <= FEATURES:
             return Teacher(network, listen(network, x, features=True))
-    cached = run.folder / f"said-{student.data.rows}-{student.data.split}.safetensors"
+    cached = run.folder / f"said-{data.rows}-{data.split}.safetensors"
     try:
         logits = load_tensors(cached)["logits"]
-        if logits.shape[0] == len(x):
+        if len(logits) >= len(x):
             return Teacher(network, Outputs(logits))
     except Exception:  # no cache, or a damaged one: asking again costs a moment
         pass
