@@ -542,6 +542,24 @@ def test_they_survive_an_interruption(name):
         assert torch.equal(value, again.tensors()[key]), key
 
 
+def test_a_memory_holds_the_samples_that_are_shown_and_no_others():
+    """Whoever is no sample of this training is nobody's other, whatever lies between."""
+    recipes, teachers = some("crd", "mlp-4")
+    others = [r.but(data=digits(30)) for r in recipes]
+    gaps = [recipes[0].but(data=digits(30, left_out=(k,))) for k in (3, 8)]
+    group = [*recipes, *others, *gaps]
+    state = lab.assert_one_by_one(group, teachers=teachers)
+    parts = [part for stack in state.stacks for part in stack.parts]
+    sizes = [part.adapter[0].n for part in parts]
+    assert sorted(sizes) == sorted({len(r.data.transfer()[0]) for r in group})
+    for part in parts:
+        memory = part.adapter[0].student_memory
+        draw = torch.Generator().manual_seed(part.adapter[0].n)
+        start = F.normalize(torch.randn(memory.shape[-2:], generator=draw), dim=-1).to(memory)
+        for one in memory:  # after six steps of five only the rest of an epoch has not moved
+            assert int(((one - start).abs().amax(-1) > 1e-6).sum()) >= len(one) // 5 * 5
+
+
 def test_networks_of_two_methods_do_not_share_a_stack():
     recipes, _ = some("mutual", "mlp-4")
     others, _ = some("mean-teacher", "mlp-4")

@@ -390,7 +390,7 @@ class Batch:
     """What a step learns from.
 
     Shapes: `x` (B, …) shared by the stack or (n, B, …); `y` (B,) or (n, B), −1 = unlabelled;
-    `index` like y: which sample of the data; `mask` like y: True where a token is valid.
+    `index` like y: which sample of those shown; `mask` like y: True where a token is valid.
     `progress` in [0, 1] runs over the whole training, `stage` names the method's current stage.
     `targets` is what the method's `targets` gave for this batch, where that was worked out before.
     """
@@ -528,7 +528,7 @@ class Method(Knobbed):
     ) -> nn.Module | None:
         """What must be learnt or remembered besides the student; None if nothing.
 
-        `student` and `teacher` are outputs for `sample`; n is the number of samples in the data;
+        `student` and `teacher` are outputs for `sample`; n is how many samples are shown;
         `build` makes one copy per student, or networks like theirs.
         """
         return None

@@ -222,6 +222,7 @@ class Part:
     adapter: nn.Module | None = None
     optimiser: Optimiser | None = None
     features: bool = False
+    place: Tensor | None = None  # of a row among those shown, like y: what a memory goes by
     terms: Mapping[str, Tensor] = field(default_factory=dict)
     _drawn: Tensor | None = None  # the stretch of steps that `_shown` is about
     _shown: list[tuple[Tensor, Outputs | None, tuple[Tensor, ...]]] = field(default_factory=list)
@@ -246,6 +247,8 @@ class Part:
             said = self.ask(x, stacked)
             if type(self.method).transfer is not Method.transfer:
                 y = self.method.transfer(said, y)
+        if self.place is not None:
+            rows = self.place[rows] if self.place.ndim == 1 else self.place.gather(-1, rows)
         return Batch(x, y, rows, batch.mask, batch.epoch, progress, stage, targets), said
 
     def _look_up(self, drawn: Tensor, stacked: bool, like: Tensor) -> None:
@@ -649,13 +652,15 @@ def _stackable(recipe: Recipe) -> bool:
     return recipe.method.stackable and MODELS[recipe.student].stackable
 
 
-def _order(recipe: Recipe) -> tuple[str, str, str]:
+def _order(recipe: Recipe) -> tuple[str, ...]:
     """Students that one call of `loss` can serve lie side by side; otherwise order is kept."""
     choices = {k: v for k, v in recipe.method.values().items() if isinstance(v, (str, tuple))}
     return (
         recipe.method.key(),
         repr(sorted(choices.items())),
         repr([t.name for t in recipe.teachers]),
+        # a memory has a place for each image that is shown
+        "" if type(recipe.method).setup is Method.setup else str(len(recipe.data.transfer()[0])),
     )
 
 
@@ -667,7 +672,7 @@ def _stack(
     device: str,
     dtype: torch.dtype,
 ) -> Stack:
-    first, n = recipes[0], len(recipes)
+    first = recipes[0]
     seeds = [recipe.seed for recipe in recipes]
     stacked = _stackable(first)
     made = MODELS[first.student](
@@ -688,9 +693,6 @@ def _stack(
     same = all(torch.equal(index, shown[0][0]) for index, _ in shown)
     views = [index.to(where) for index, _ in (shown[:1] if same else shown)]
     feed = Transfer(x, views, first.data.split, first.batch_size, first.steps, first.data, dtype)
-    labels = torch.full((n, 1 + max(int(index.max()) for index, _ in shown)), -1)
-    for i, (index, y) in enumerate(shown):
-        labels[i, index] = y
     rates = [recipe.learning_rate for recipe in recipes]
     decays = [recipe.weight_decay for recipe in recipes]
     learnt = [p for p in network.parameters() if p.requires_grad]
@@ -702,7 +704,7 @@ def _stack(
     cosine = first.schedule == "cosine"
     one = Stack(members, network, [], feed, optimiser, looks, cosine, stacked)
     one.parts = [
-        _part(one, slice(a, b), recipes[a:b], labels[a:b].to(where), teachers, where, dtype)
+        _part(one, slice(a, b), recipes[a:b], shown[a:b], teachers, where, dtype)
         for a, b in _runs([_order(recipe) for recipe in recipes])
     ]
     return one
@@ -759,7 +761,7 @@ def _part(
     one: Stack,
     where: slice,
     recipes: Sequence[Recipe],
-    labels: Tensor,
+    shown: Sequence[tuple[Tensor, Tensor]],
     teachers: Mapping[tuple[Recipe, str, int], Teacher],
     device: torch.device,
     dtype: torch.dtype,
@@ -767,8 +769,11 @@ def _part(
     first = recipes[0]
     like = torch.zeros((), device=device, dtype=dtype)
     method = stack([recipe.method for recipe in recipes], like)
-    y = labels[0] if bool((labels == labels[0]).all()) else labels
+    y = _by_row(shown).to(device)
     part = Part(where, method, y, features="features" in method.needs)
+    if type(method).setup is not Method.setup:
+        places = [(index, torch.arange(len(index))) for index, _ in shown]
+        part.place = _by_row(places).to(device)
     if first.teachers:
         found = [teachers[t, first.data.rows, first.data.split] for t in first.teachers]
         rows = torch.arange(y.shape[-1])
@@ -782,6 +787,14 @@ def _part(
             part.y = method.transfer(part.said, y)
     _adapt(one, part, recipes, device, dtype)
     return part
+
+
+def _by_row(values: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
+    """Each student's index (m,) and values (m,) as values by row: (P,) or (n, P); −1 elsewhere."""
+    found = torch.full((len(values), 1 + max(int(index.max()) for index, _ in values)), -1)
+    for row, (index, value) in zip(found, values, strict=True):
+        row[index] = value
+    return found[0] if bool((found == found[0]).all()) else found
 
 
 def _adapt(
@@ -798,7 +811,7 @@ def _adapt(
         outputs.students(part.where) if one.stacked else outputs,
         said,
         mine,
-        len(recipes[0].data.parts()["train"]),
+        len(recipes[0].data.transfer()[0]),
         Build(seeds, one.stacked, lambda fresh: _like(one, seeds, fresh)),
     )
     if part.adapter is None:
