@@ -17,15 +17,16 @@ from workbench.charts import (
     Row,
     Score,
     Series,
-    Term,
     apart,
     interval,
     percent,
     signed,
+    stacked,
     thousands,
 )
 from workbench.charts import inside as within
 from workbench.charts import lineage as chain
+from workbench.charts.stacked import Term
 from workbench.ui import theme
 
 EVIL = "<script>alert(1)</script>\"'&${hit(1)}{{x}}`\x00\ud800"
@@ -121,7 +122,7 @@ def pictures(width=544, name="Distilled, T = 8"):
             [[[0.0, 0.5], [1.0, 0.2]]] * 3, [name, "b", "c"], width=width, columns=2, label=name
         ),
         "digit": charts.digit([[0.0, 0.5], [1.0, math.nan]], 64, name),
-        "losses": charts.losses(terms, width=width, total=10),
+        "losses": stacked.losses(terms, width=width, total=10),
         "spread": charts.spread(difference(name), width=width),
         "scores": charts.scores(
             [Score("kd", name, [0.92, None, 0.94], name), Score("labels", "b", [])], width=width

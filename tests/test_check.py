@@ -116,6 +116,12 @@ MISTAKES = {
     "half of it": ({"soft": lambda p, q: F.kl_div(q, p, reduction="batchmean") / 2}, "reduction"),
     "labels not weighed": ({"mix": lambda a, s, h: a * s + h}, "direction"),
     "a maximum": ({"mix": lambda a, s, h: torch.maximum(a * s, (1 - a) * h)}, "mixture"),
+    "a floor in the log": (
+        {"soft": lambda p, q: F.kl_div((q.exp() + 1e-8).log(), p, reduction="batchmean")},
+        "sure",
+    ),
+    "T at most ten": ({"scale": lambda t: min(t, 10.0) ** 2}, "T squared"),
+    "a sum over six": ({"soft": lambda p, q: F.kl_div(q, p, reduction="sum") / 6}, "batch"),
     "labels doubled": ({"mix": lambda a, s, h: a * s + (1 - a) * 2 * h}, "labels"),
 }
 
@@ -139,8 +145,33 @@ def test_what_raises_is_said_with_its_error():
         raise KeyError("no such layer")
 
     found = checked(fails)
-    assert set(found.broken) == set(sentences()) and found.resembles is None
-    assert all("no such layer" in why for why in found.broken.values())
+    assert list(found.broken) == ["terms"] == [*found.asked] and found.resembles is None
+    assert found.broken["terms"] == "KeyError: 'no such layer'"
+    assert found.describe()["laws"]["teacher"] is None, "it was not asked"
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [(lambda: None, "it returns NoneType"), (lambda: 3.0, "it returns float"),
+     (lambda: torch.tensor(torch.nan), "it is nan for"), (lambda: exit(3), "SystemExit: 3")],
+)  # fmt: skip
+def test_what_is_no_loss_is_said_once(value, said):
+    found = checked(lambda z_s, z_t, y, *, temperature, alpha: value())
+    assert said in found.broken["terms"] and len(found.broken) == 1
+
+
+def test_what_it_resembles_breaks_a_law_that_it_breaks(recwarn):
+    """A specimen is named for what it does wrong, never for what both do right."""
+
+    def temperature_on_labels(student_logits, teacher_logits, labels, *, temperature, alpha):
+        soft = mixed(student_logits, teacher_logits, labels, temperature, 1.0)
+        hard = F.cross_entropy(student_logits / temperature, labels)
+        return alpha * soft + (1 - alpha) * hard
+
+    for loss in (temperature_on_labels, *(written(**mistake) for mistake, _ in MISTAKES.values())):
+        found = checked(loss)
+        assert found.resembles is None or SPECIMENS[found.resembles].law in found.broken
+    assert not recwarn.list, "a warning that the specimens bring is nobody's"
 
 
 # --------------------------------------------------------------------------------- by command

@@ -139,7 +139,7 @@ def abroad(monkeypatch):
             monkeypatch.setattr(words, name, translated(value))
         elif name.isupper():
             monkeypatch.setattr(words, name, foreign(value))
-    for name, alias in (("inside", "within"), ("lineage", "chain")):
+    for name, alias in (("inside", "within"), ("lineage", "chain"), ("stacked", "stacked")):
         file = Path(charts.__file__).with_name(f"{name}.py")
         monkeypatch.setattr(test_charts, alias, loaded(monkeypatch, f"{name}_abroad", file))
     return loaded(monkeypatch, "charts_abroad", Path(charts.__file__))
@@ -163,7 +163,7 @@ def said(text):
 
 @pytest.mark.parametrize("width", [320, 900])
 def test_pictures_speak_the_language_of_the_words(abroad, monkeypatch, width):
-    for name in ("Bin", "Difference", "Note", "Opinion", "Row", "Series", "Term"):
+    for name in ("Bin", "Difference", "Note", "Opinion", "Row", "Series"):
         monkeypatch.setattr(test_charts, name, getattr(abroad, name))
     monkeypatch.setattr(test_charts, "charts", abroad)
     drawn = test_charts.everything(width, "8")
@@ -175,7 +175,7 @@ def test_pictures_speak_the_language_of_the_words(abroad, monkeypatch, width):
         "no model": abroad.opinion_rows([], width=width),
         "no answer": abroad.opinion_rows([none], width=width, truth=1),
         "no number": abroad.curves([lost], width=width),
-        "no loss": abroad.losses([], width=width),
+        "no loss": test_charts.stacked.losses([], width=width),
         "no bin": abroad.reliability([], width=width),
         "nothing fixed": abroad.confusion_difference([[0.0] * 10] * 10, width=width, by="8"),
         "both ways": abroad.differences([test_charts.difference("8", [-0.2, 0.2])], width=width),

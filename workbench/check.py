@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import sys
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +28,7 @@ from workbench.specimens import SPECIMENS, Loss, of
 SHARED = ("terms", "gradient", "teacher", "order", "shift", "classes", "duplicates", "large",
           "two classes", "one sample", "pure")  # fmt: skip
 #: Temperatures at which a loss is compared with the reference.
-COLD, HOT = 1.0, 8.0
+COLD, HOT, HOTTER = 1.0, 8.0, 20.0
 
 
 @dataclass(frozen=True)
@@ -41,18 +42,23 @@ class Demand:
 
 @dataclass(frozen=True)
 class Finding:
-    """What a check came to: what is broken, with the reason, and what it resembles."""
+    """What a check came to: what is broken, with the reason, and what it resembles.
+
+    `asked`: the laws that it was asked for, one alone if it could not be called at all.
+    """
 
     broken: Mapping[str, str]
     resembles: str | None
     exactly: bool
+    asked: tuple[str, ...]
 
     def describe(self) -> dict[str, Any]:
         """Plain data for --json."""
         alike = None if self.resembles is None else SPECIMENS[self.resembles]
         return {
             "broken": dict(self.broken),
-            "laws": {name: name not in self.broken for name in sentences()},
+            "laws": {name: name not in self.broken if name in self.asked else None
+                     for name in sentences()},
             "resembles": alike and {"name": alike.name, "mistake": alike.mistake,
                                     "symptom": alike.symptom, "exactly": self.exactly},
         }  # fmt: skip
@@ -61,6 +67,8 @@ class Finding:
 def check(loss: Loss) -> Finding:
     """Which laws a loss breaks, each with the reason, and the specimen that it resembles."""
 
+    if why := _uncalled(loss):
+        return Finding({"terms": why}, None, False, ("terms",))
     broken = {}
     for name in SHARED:
         why = _breaks(loss, name)
@@ -73,7 +81,23 @@ def check(loss: Loss) -> Finding:
             why = f"{type(error).__name__}: {' '.join(str(error).split())}"
         if why:
             broken[demand.name] = why
-    return Finding(broken, *_alike(loss) if broken else (None, False))
+    alike = _alike(loss, broken) if broken else (None, False)
+    return Finding(broken, *alike, tuple(sentences()))
+
+
+def _uncalled(loss: Loss) -> str | None:
+    """Why a loss cannot be asked anything: it raises, or what it returns is no loss."""
+    one = case()
+    try:
+        found: Any = loss(one.student.logits.clone().requires_grad_(), one.teacher.logits.clone(),
+                          one.batch.y.clone(), temperature=4.0, alpha=0.9)  # fmt: skip
+    except (Exception, SystemExit) as error:  # whoever's loss it is may raise anything
+        return f"{type(error).__name__}: {' '.join(str(error).split())}"
+    if not isinstance(found, Tensor):
+        return f"it returns {type(found).__name__}, expected a tensor without axes"
+    if found.ndim == 0 and not bool(torch.isfinite(found)):
+        return f"it is {float(found):g} for ordinary logits, expected a finite number"
+    return None
 
 
 def _breaks(loss: Loss, law: str) -> str | None:
@@ -164,13 +188,54 @@ def _both_sides(loss: Loss) -> str | None:
 
 
 def _squared(loss: Loss) -> str | None:
-    (cold, small), (hot, large) = (_off(loss, t, 1.0) for t in (COLD, HOT))
-    if max(cold, hot) > 1e-9 or not small:
+    cold, small = _off(loss, COLD, 1.0)
+    for temperature in (HOT, HOTTER):
+        hot, large = _off(loss, temperature, 1.0)
+        if max(cold, hot) > 1e-9 or not small:
+            return None
+        share = large / small
+        if abs(share - 1) >= 1e-6:
+            return (
+                f"from T = 1 to T = {temperature:g} the teacher's weight becomes {share:.4g} "
+                "times what it was"
+            )
+    return None
+
+
+def _sure(loss: Loss) -> str | None:
+    """Asked only where the direction is right: else another law speaks."""
+    if _off(loss, COLD, 1.0)[0] > 1e-9:
         return None
-    share = large / small
-    if abs(share - 1) < 1e-6:
+    one, rows = case(), torch.arange(len(case().batch.y))
+    wrong = one.teacher.logits.argmin(-1)
+    z = torch.zeros_like(one.student.logits)
+    z[rows, wrong] = 60.0
+
+    def at(each: Loss) -> Tensor:
+        leaf = z.clone().requires_grad_()
+        value = each(leaf, one.teacher.logits, one.batch.y, temperature=COLD, alpha=1.0)
+        return torch.autograd.grad(value, leaf, materialize_grads=True)[0]
+
+    found, right = at(loss), at(reference)
+    # where its size is wrong everywhere, the law of the reduction says so
+    found = found / (_off(loss, COLD, 1.0)[1] or 1.0)
+    if torch.allclose(found, right, rtol=1e-3, atol=1e-6):
         return None
-    return f"from T = 1 to T = {HOT:g} the teacher's weight becomes {share:.4g} times what it was"
+    share = float(found.norm() / right.norm())
+    return (
+        "where the student is sure of the wrong class, 60 above the rest, the gradient is "
+        f"{share:.3g} times the right one: such students never learn better"
+    )
+
+
+def _size_of_batch(loss: Loss) -> str | None:
+    one = case()
+    both = [torch.cat([t, t]) for t in (one.student.logits, one.teacher.logits, one.batch.y)]
+    once = _value(loss, one.student.logits, 0.5)
+    twice = float(loss(*both, temperature=COLD, alpha=0.5).detach())
+    if abs(twice - once) <= RTOL * (1 + abs(once)):
+        return None
+    return f"{once:.6g}, and {twice:.6g} with every sample twice"
 
 
 def _labels(loss: Loss) -> str | None:
@@ -219,6 +284,8 @@ DEMANDS = (
         "At T = 8 the gradient points along the difference of the softened answers.",
         _both_sides,
     ),
+    Demand("batch", "Every sample twice gives the same loss.", _size_of_batch),
+    Demand("sure", "A student that is sure and wrong gets the whole gradient.", _sure),
     Demand("T squared", "Turning T does not change what the teacher counts.", _squared),
     Demand("labels", "At alpha = 0 it is the cross-entropy with the labels.", _labels),
     Demand("mixture", "Between alpha = 0 and 1 it is a mixture in these shares.", _mixture),
@@ -234,8 +301,8 @@ def _gradients(loss: Loss) -> Tensor:
     return torch.stack([_slope(loss, t, a, seed).flatten() for t, a in asked for seed in (0, 1)])
 
 
-def _alike(loss: Loss) -> tuple[str | None, bool]:
-    """The specimen with the same gradients, exactly or up to one factor; else the nearest."""
+def _alike(loss: Loss, broken: Mapping[str, str]) -> tuple[str | None, bool]:
+    """The specimen with the same gradients; else the nearest whose law the loss breaks, too."""
     try:
         mine = _gradients(loss)
     except Exception:  # it was said already why it cannot be asked
@@ -243,23 +310,25 @@ def _alike(loss: Loss) -> tuple[str | None, bool]:
     if not bool(torch.isfinite(mine).all()) or not float(mine.norm()):
         return None, False
     if torch.allclose(mine, _gradients(reference), rtol=1e-6, atol=1e-12):
-        return _by_law(loss)  # right on ordinary numbers: only a law tells such specimens apart
+        return _by_law(broken)  # right on ordinary numbers: only a law tells such specimens apart
     near: list[tuple[float, str]] = []
     for name, specimen in of("loss").items():
-        theirs = _gradients(specimen.loss)
+        with warnings.catch_warnings():  # torch's, of a specimen's mistake, not of this loss
+            warnings.simplefilter("ignore")
+            theirs = _gradients(specimen.loss)
         if torch.allclose(mine, theirs, rtol=1e-6, atol=1e-12):
             return name, True
         cosine = torch.cosine_similarity(mine.flatten(), theirs.flatten(), dim=0)
-        near.append((float(cosine), name))
-    best, name = max(near)
+        if specimen.law in broken:
+            near.append((float(cosine), name))
+    best, name = max(near, default=(0.0, ""))
     return (name, False) if best > 0.99 else (None, False)
 
 
-def _by_law(loss: Loss) -> tuple[str | None, bool]:
+def _by_law(broken: Mapping[str, str]) -> tuple[str | None, bool]:
     """For losses that are right on ordinary numbers: the specimen that breaks what it breaks."""
-
     for name, specimen in of("loss").items():
-        if specimen.law in ("teacher", "large") and _breaks(loss, specimen.law):
+        if specimen.law in ("teacher", "large") and specimen.law in broken:
             return name, False
     return None, False
 

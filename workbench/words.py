@@ -6,6 +6,7 @@ is named by what differs from the first act, so that a name says what was change
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeGuard
@@ -134,7 +135,7 @@ READING, UPLOADING = "Reading it …", "Sending it …"
 NO_UPLOAD = "The file did not arrive. Choose it again."
 NOT_KEPT = "The file could not be kept here ({}). Nothing was changed."
 NOTHING_IN = "{} is empty. Expected a .zip, .npz or .csv with data in it."
-NO_OWN = "Your own data are not here yet. Choose a file under More, Data."
+NO_OWN = "Choose a file of yours under More, Data: nothing is here yet."
 OWN_LINK = "An address does not carry anybody's own data."
 FIRST_TEACHER = "the teacher learns first."
 SAMPLE, SAMPLE_NEXT = "This sample, now", "Next sample"
@@ -224,7 +225,7 @@ STUDENT, STUDENT_MEANING = "Student", "{} weights"
 TEACHER_KNOB, TEACHER_MEANING = "Teacher", "trained on all 1000 images"
 ASSISTANT, ASSISTANT_MEANING = "Assistant", "learns from the teacher, then teaches the student"
 GENERATIONS = "Generations"
-GENERATIONS_MEANING = "each one teaches the next; 1 = the student alone"
+GENERATIONS_MEANING = "each one teaches the next; 1 = no generation between"
 SEEDS, SEEDS_MEANING = "Students", "how many, each from its own start"
 
 DATA, DATA_NOTE = "Data", "what both learn from"
@@ -244,7 +245,35 @@ MEANINGS = {
     "augment": "pictures change anew at each step",
     "shown": "images, or noise that the teacher labels",
 }
-SHORT = {"kd": "Distilled", "scratch": "Labels only"}
+#: What a run is called in a chart, by method: as the field abbreviates it, where it does.
+SHORT = {
+    "annealing": "Annealed",
+    "attention": "Attention",
+    "correlation-congruence": "CC",
+    "crd": "CRD",
+    "divergence": "Divergence",
+    "dkd": "DKD",
+    "ensemble": "Ensemble",
+    "fitnets": "FitNets",
+    "hard-labels": "Hard labels",
+    "kd": "Distilled",
+    "logit-standardisation": "Standardised",
+    "mutual": "Mutual",
+    "nst": "NST",
+    "own-predictions": "PS-KD",
+    "pkt": "PKT",
+    "rkd": "RKD",
+    "similarity": "Similarity",
+    "simkd": "SimKD",
+    "vid": "VID",
+}
+FAMILIES = {
+    "labels": "Labels",
+    "response": "The teacher's answers",
+    "feature": "Its features",
+    "relation": "Relations between samples",
+    "self": "Without a teacher",
+}
 TERMS = {
     "teacher": "from teacher",
     "labels": "from labels",
@@ -380,12 +409,23 @@ def sentence(error: Exception) -> str:
     if isinstance(error, BadInput) and colon and "(" in head and "=" in head:
         value = head[head.index("(") + 1 :].removesuffix(")").replace("=", " = ")
         text = f"{value.replace('_', ' ')}: {rest}"
+    elif colon and (title := _titles().get(head)):
+        text = f"{title}: {rest}"
     return whole(text)
 
 
+@functools.cache
+def _titles() -> dict[str, str]:
+    """What methods are called, by the names that Python has for them."""
+    from workbench.methods import METHODS
+
+    return {kind.__name__: kind.title for kind in METHODS.values()}
+
+
 def whole(text: str) -> str:
-    """A reason as a sentence of its own."""
-    text = text[:1].upper() + text[1:]
+    """A reason as a sentence of its own; the name of a file stays as it is."""
+    first = text.split(" ")[0].rstrip(":,.")
+    text = text if "." in first else text[:1].upper() + text[1:]
     return text if text.endswith((".", "?")) else text + "."
 
 
@@ -394,16 +434,26 @@ def method_name(method: Method) -> str:
     return SHORT.get(method.key(), method.title)
 
 
+def listed(method: type[Method]) -> str:
+    """The method in the list: after its abbreviation, where it has one."""
+    short = SHORT.get(method.key(), "")
+    known = any(c.isupper() for c in short[1:]) and short.lower() not in method.title.lower()
+    return f"{short}: {lower(method.title)}" if known else method.title
+
+
 def _knob_parts(method: Method) -> list[str]:
-    """The knobs worth naming: the first, and whatever differs from its default."""
+    """The knobs worth naming: those that differ from their defaults, and kd's two."""
     parts = []
-    for i, (name, knob) in enumerate(method.knobs().items()):
-        value = getattr(method, name)
-        if knob.kind not in ("float", "int", "choice"):
+    for name, knob in method.knobs().items():
+        value, usual = getattr(method, name), method.key() == "kd"
+        if usual and name == "alpha" and value == 1:  # the first act's: the pure case
             continue
-        if name == "alpha" and value == 1:  # the first act's: the pure case needs no word
+        if value == knob.default and not usual:
             continue
-        if i == 0 or value != knob.default or name == "alpha":
+        if knob.kind == "pairs":
+            pairs = (a if a == b else f"{a} to {b}" for a, b in value)
+            parts.append(f"at {' and '.join(pairs)}")
+        elif knob.kind in ("float", "int", "choice"):
             shown = value if isinstance(value, str) else number(value)
             parts.append(f"{knob.symbol or knob.title.lower()} = {shown}")
     return parts
@@ -623,6 +673,12 @@ def cut(step: int, broke: bool) -> str:
     )
 
 
+def control(student: str, images: int) -> str:
+    """The button that trains what a run ought to be compared with."""
+    seen = f"{thousands(images)} image{'s' * (images > 1)}"
+    return f"Compare it with labels only: {student}, {seen}"
+
+
 def unequal(steps: int, others: int) -> str:
     """That one run had more training than the other."""
     if 1 in (steps, others):
@@ -651,9 +707,10 @@ def unanswered(temperature: float, over: bool) -> str:
     return f"The teacher’s answer {at(temperature)}. {none}"
 
 
-def chasing(temperature: float, live: bool, taught: bool) -> str:
+def chasing(temperature: float, live: bool, taught: bool, alone: bool = False) -> str:
     """What the two answers beside an image are, and what a student that learns goes after."""
     goal = "is chasing the teacher" if taught else "learns from labels alone"
+    goal = "has no teacher but itself, or a peer" if alone else goal
     return f"Both answers {at(temperature)}." + (f" The student {goal}." if live else "")
 
 
@@ -869,6 +926,12 @@ def what_it_copies(about: str) -> str:
 def link_name(method: Method, student: str, taught: bool) -> str:
     """A link of a chain: the first teacher, or who learnt from it."""
     return f"{method_name(method)} {student}" if taught else f"{TEACHER} {student}"
+
+
+def link_note(generation: int, weights: int) -> str:
+    """What a link of a chain is besides: its size, and the how-manieth of its kind."""
+    size = STUDENT_MEANING.format(thousands(weights))
+    return f"generation {generation}, {size}" if generation else size
 
 
 def first_student(step: int, steps: int) -> str:

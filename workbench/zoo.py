@@ -165,7 +165,7 @@ def cost(
 
 
 def cost_of_training(
-    report: Report = lambda what, share: None, splits: int = 3, seeds: int = 2, steps: int = STEPS
+    report: Report = lambda what, share: None, splits: int = 6, seeds: int = 2, steps: int = STEPS
 ) -> Scores:
     """The same for whole trainings: 500 images, cnn-4 from cnn-8, T = 8, the teacher alone."""
     loops: dict[str, Callable[..., None]] = {"training": right_training}
@@ -182,7 +182,7 @@ def cost_of_training(
 
 
 def cost_of_features(
-    report: Report = lambda what, share: None, splits: int = 3, seeds: int = 3, steps: int = STEPS
+    report: Report = lambda what, share: None, splits: int = 6, seeds: int = 3, steps: int = STEPS
 ) -> Scores:
     """The same for comparisons of the last layers: cnn-8 from cnn-8, beside the labels."""
     wrong = of("features")

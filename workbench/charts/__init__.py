@@ -1220,54 +1220,6 @@ def digit(pixels: Sequence[Sequence[float]], size: float, alt: str) -> str:
     )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Term:
-    """One named part of the loss, step by step; `role` says whose voice it carries."""
-
-    role: str
-    name: str
-    values: Sequence[float | None]
-
-
-def losses(terms: Sequence[Term], *, width: float, total: int | None = None) -> str:
-    """A sparkline per term on one scale, since the terms add up, with its current value.
-
-    `total` is how many values a whole run has: the line then grows into room that waits for it.
-    """
-    known = [[v for v in t.values if is_number(v)] for t in terms]
-    high = max((v for row in known for v in row), default=1.0) or 1.0
-    low = min(0.0, min((v for row in known for v in row), default=0.0))
-    room = max((_text_width(t.name, 13) for t in terms), default=0)
-    left, right = min(room + 8, 0.42 * width), width - 56
-    out, said = [], []
-    for i, term in enumerate(terms):
-        base = 36 * i + 30
-        last = next((v for v in reversed(term.values) if is_number(v)), None)
-        now = ABSENT if last is None else _loss(last)
-        stride = (right - left) / max(1, (total or len(term.values)) - 1)
-        line = [
-            (left + stride * k, base - 24 * (v - low) / (high - low or 1))
-            for k, v in enumerate(term.values)
-            if is_number(v)
-        ][:: -(-len(term.values) // 400) or 1]
-        out.append(_text(0, base - 8, _fit(term.name, left, 13)))
-        out.append(_line(left, base + 0.5, right, base + 0.5, "grid"))
-        if len(line) > 1:
-            stroke = {"fill": "none", "stroke": "var(--c)", "stroke_width": 2}
-            dash = DASH[_role(term.role)]
-            path = _el("path", d=_path(line), stroke_dasharray=dash, **stroke)
-            out.append(_el("g", path, class_=_role(term.role)))
-        out.append(_text(width, base - 8, now, "bold", text_anchor="end"))
-        said.append(f"{term.name} {now}")
-    return _svg(width, 36 * len(terms), words.losses_said(said), *out)
-
-
-def _loss(value: float) -> str:
-    if abs(value) >= 1e6:  # 1.1e16: there is no room for more
-        return f"{value:.1e}".replace("e+", "e").replace("-", words.MINUS)
-    return plain(value, 2) if abs(value) < 100 else thousands(round(value))
-
-
 # ---------------------------------------------------------------- differences
 
 

@@ -44,7 +44,7 @@ def lineage(
 
     The axis is that of the curves, so that a chain is read like a run.
     """
-    left, top = 40.0, 28.0
+    left, top = 40.0, 44.0
     column = (width - left) / max(1, len(chain))
     names = [_wrap(one.name, column - 10) for one in chain]
     notes = [_wrap(one.note, column - 6, 12) for one in chain]

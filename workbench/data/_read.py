@@ -229,8 +229,8 @@ def _pictures(members: Sequence[Member], path: Path, side: int, quiet: bool) -> 
     if wrong and not quiet:
         shown = ", ".join(wrong[:3]) + (", …" if len(wrong) > 3 else "")
         warnings.warn(
-            f"{path}: {len(wrong)} of {len(inside)} pictures cannot be read and are left out: "
-            f"{shown}",
+            f"{path}: left out, because they cannot be read: {len(wrong)} of {len(inside)} "
+            f"pictures: {shown}",
             SetAsideWarning,
             stacklevel=2,
         )

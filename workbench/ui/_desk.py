@@ -13,6 +13,7 @@ from workbench.base import BadInput
 from workbench.charts import roles
 from workbench.events import Event
 from workbench.jobs import Pool
+from workbench.methods import METHODS
 from workbench.runs import Damaged, Lease, Run, Status
 from workbench.ui import _form
 from workbench.ui._take import Take, take
@@ -181,6 +182,17 @@ def start(token: str, made: _form.Setup, stepping: bool = False) -> None:
         one.chosen = name_of(folder)
         if one.find(one.baseline) is None:
             one.baseline = one.shown()[0].run
+
+
+def control(token: str, run: str) -> None:
+    """Train the control of a run, everything alike but labels alone, and compare all with it."""
+    sight = next((s for s in look(visitor(token)) if s.run == run), None)
+    if sight is None:
+        return
+    recipe = sight.take.recipe.but(method=METHODS["scratch"](), teachers=())
+    start(token, _form.Setup(recipe, len(sight.take.recipes)))
+    with change(token) as one:
+        one.baseline, one.chosen = one.chosen, run
 
 
 def go_on(token: str) -> None:

@@ -24,7 +24,7 @@ from workbench.engine import LOOK
 from workbench.inside import compared
 from workbench.methods import METHODS
 from workbench.models import MODELS
-from workbench.recipe import Recipe, digest, teacher
+from workbench.recipe import Recipe, digest, misfit, teacher
 from workbench.recipes import RECIPES
 from workbench.ui._take import finished
 
@@ -204,14 +204,32 @@ def defaults(method: str = "kd", data: Data | None = None) -> dict[str, Any]:
     values["images"] = min(50, int(known["images"].high or 50))
     values["data"] = data.key() if data else "digits"
     knobs = {name: knob.default for name, knob in METHODS[method].knobs().items()}
-    wanted = {"student": "cnn-8", "teacher": "cnn-32"} if "maps" in METHODS[method].needs else {}
-    if "depth" in METHODS[method].needs:
-        wanted["student"] = "mlp-64-64"
-    for name, model in wanted.items():
-        choices = known[name].choices or ()
-        like = [one for one in choices if one.split("-")[0] == model.split("-")[0]] or [""]
-        values[name] = model if model in choices else like[-1] or values[name]
+    for name, models in _wanted(method).items():
+        found = [model for model in models if model in (known[name].choices or ())]
+        values[name] = found[0] if found else values[name]
     return {"method": method, "knobs": knobs} | values
+
+
+@functools.cache
+def _wanted(method: str) -> dict[str, list[str]]:
+    """The students and teachers of the digits that a method can do with, if not all can.
+
+    The usual one is the first; a larger one comes before a smaller, where that is not to be had.
+    """
+    kind, shape, found = METHODS[method], DATA["digits"].shape, {}
+    for role, first in (("student", ("mlp-64-64", "cnn-8")), ("teacher", ("cnn-32",))):
+        names = [n for n in MODELS if not misfit(kind, *_roles(kind, role, n), shape)]
+        if len(names) < len(MODELS):
+            names.sort(key=lambda n: (n not in first, -weights(n, DATA["digits"]())))
+            found[role] = names
+    return found
+
+
+def _roles(kind: type[Method], role: str, name: str) -> tuple[str, list[str]]:
+    """A network in its role, and as the other one whoever does with every method."""
+    if role == "student":
+        return name, ["cnn-8"] if "teacher" in kind.needs else []
+    return "cnn-8", [name]
 
 
 def values_of(setup: Setup) -> dict[str, Any]:
@@ -501,8 +519,8 @@ def html() -> str:
     apart = ("images", "student", "data")
     more = "".join(_shared(k) for name, k in shared.items() if name not in apart)
     options = "".join(
-        f'<option value="{escape(key)}">{escape(method.title)}</option>'
-        for key, method in METHODS.items()
+        f'<optgroup label="{escape(title)}">{_methods(family)}</optgroup>'
+        for family, title in words.FAMILIES.items()
     )
     blocks = [_block(key, list(method.knobs().values())) for key, method in METHODS.items()]
     heading = f'<h2 class="part">{words.RECIPE}</h2>'
@@ -520,6 +538,13 @@ def html() -> str:
         '<form class="knobs" onsubmit="return false" autocomplete="off">'
         f'<div class="front">{heading}{select}{own}{front}</div>{drawer}</form>'
     )
+
+
+def _methods(family: str) -> str:
+    """The methods of a family as options: what is plain first, then by name."""
+    found = [(key, words.listed(kind)) for key, kind in METHODS.items() if kind.family() == family]
+    found.sort(key=lambda one: (one[0] not in ("kd", "scratch"), one[1].lower()))
+    return "".join(f'<option value="{escape(k)}">{escape(text)}</option>' for k, text in found)
 
 
 def _data(knob: Knob) -> str:
@@ -563,10 +588,15 @@ def _shared(knob: Knob) -> str:
 def _block(key: str, knobs: list[Knob]) -> tuple[str, str]:
     """A method's first knobs, and those that stand behind 'More'."""
     # layers are picked in their picture: the field stands behind the others
-    rows = [_row(knob, key) for knob in sorted(knobs, key=lambda knob: knob.kind == "pairs")]
-    wrap = f'<div data-method="{escape(key)}" hidden>'
-    rest = "".join(rows[FRONT:])
-    own = f"{wrap}{''.join(rows[:FRONT])}</div>"
+    first = [knob for knob in knobs if knob.kind != "pairs"][:FRONT]
+    rows = {knob in first: "" for knob in knobs}
+    for knob in sorted(knobs, key=lambda knob: knob.kind == "pairs"):
+        rows[knob in first] += _row(knob, key)
+    wants = escape(json.dumps(_wanted(key)))
+    own = (
+        f'<div data-method="{escape(key)}" data-wants="{wants}" hidden>{rows.get(True, "")}</div>'
+    )
+    wrap, rest = f'<div data-method="{escape(key)}" hidden>', rows.get(False, "")
     return own, f"{wrap}{rest}</div>" if rest else ""
 
 
@@ -610,7 +640,9 @@ def _row(knob: Knob, method: str = "") -> str:
 
 
 def _option(knob: Knob, choice: str) -> str:
-    return f'<option value="{escape(choice)}">{escape(_shown(choice, DATA["digits"]()))}</option>'
+    usual = " selected" * (choice == knob.default)
+    text = escape(_shown(choice, DATA["digits"]()))
+    return f'<option value="{escape(choice)}"{usual}>{text}</option>'
 
 
 def _shown(choice: str, data: Data) -> str:

@@ -255,8 +255,8 @@ def _lineage(sight: Sight, sights: Sequence[Sight], width: int) -> str:
     links = _form.chain(sight.take.recipe)
     if len(links) < 3:
         return ""
-    known = [_generation(link, i, sights) for i, link in enumerate(links[:-1])]
-    known.append(_link(sight.take.recipe, sight.role, scores(sight)))
+    known = [_generation(links[: i + 1], sights) for i in range(len(links) - 1)]
+    known.append(_link(links, sight.role, scores(sight)))
     low = min((v for one in known for v in one.values if v is not None), default=1.0)
     span = (0.0 if low < 0.5 else 0.5, 1.0)
     drawn = lineage(known, width=width, span=span)
@@ -268,8 +268,9 @@ def _lineage(sight: Sight, sights: Sequence[Sight], width: int) -> str:
     return _part(words.LINEAGE, words.LINEAGE_NOTE, figure)
 
 
-def _generation(link: Recipe, place: int, sights: Sequence[Sight]) -> Generation:
+def _generation(links: Sequence[Recipe], sights: Sequence[Sight]) -> Generation:
     """What is known of a teacher: the visitor's own run of it, with all its seeds, or its own."""
+    link = links[-1]
     values: Sequence[float | None] = ()
     own = [sight for sight in sights if sight.take.recipe == link.arm() and sight.events]
     if own:
@@ -277,12 +278,15 @@ def _generation(link: Recipe, place: int, sights: Sequence[Sight]) -> Generation
     elif folder := finished(link):
         events = take(folder).events()
         values = events[-1].accuracy["test"] if events else ()
-    return _link(link, "muted" if place else "teacher", values)
+    return _link(links, "teacher" if len(links) == 1 else "muted", values)
 
 
-def _link(recipe: Recipe, role: str, values: Sequence[float | None]) -> Generation:
+def _link(links: Sequence[Recipe], role: str, values: Sequence[float | None]) -> Generation:
+    """The last of some links, each the teacher of the next."""
+    recipe = links[-1]
     name = words.link_name(recipe.method, recipe.student, bool(recipe.teachers))
-    note = words.STUDENT_MEANING.format(
-        words.thousands(_form.weights(recipe.student, recipe.data))
+    like = sum(link.student == recipe.student and bool(link.teachers) for link in links)
+    note = words.link_note(
+        like if recipe.teachers else 0, _form.weights(recipe.student, recipe.data)
     )
     return Generation(role, name, note, values)

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from workbench import charts, runs, words
-from workbench.charts import Opinion, Series, Term, escape
+from workbench.charts import Opinion, Series, escape
+from workbench.charts.stacked import Term, losses
 from workbench.data import DATA, Data
 from workbench.recipe import Recipe, digest
 from workbench.ui import _form, _inside
@@ -180,19 +181,28 @@ def _progress(now: Scene | None) -> str:
 # ------------------------------------------------------------------------------- the chart
 
 
-def _curve_name(name: str, width: int) -> str:
-    """A name beside a curve, where there is room for some sixteen letters, on a phone for ten."""
-    _, comma, rest = name.partition(", ")
-    most = 16 if width >= 500 else 12
-    return rest if comma and len(name) > most and "=" in rest else name
+def _curve_names(names: Sequence[str], width: int) -> list[str]:
+    """Names beside curves, where there is room for little: the method, and what tells it apart."""
+    most, found = (16 if width >= 500 else 12), []
+    split = [name.split(", ") for name in names]
+    for name, (head, *rest) in zip(names, split, strict=True):
+        like = [other for first, *other in split if first == head]
+        own = [part for part in rest if not all(part in other for other in like)]
+        temperature = next((part for part in rest if part.startswith("T = ")), "")
+        if width < 500 and head == words.SHORT["kd"] and temperature:
+            head = temperature  # a phone has no room for the word, and T says it
+            own = [part for part in own if part != temperature]
+        short = ", ".join([head, *own])
+        found.append(name if len(name) <= most else short)
+    return found
 
 
 def _series(now: Scene) -> list[Series]:
     out = []
-    for sight in now.beside:
+    names = _curve_names([sight.name for sight in now.beside], now.widths[0])
+    for sight, name in zip(now.beside, names, strict=True):
         rows = zip(*(e.accuracy.get("test", ()) for e in sight.events), strict=False)
         steps = [event.step for event in sight.events]
-        name = _curve_name(sight.name, now.widths[0])
         out.append(Series(sight.role, name, steps, list(rows), sight.state))
     return out
 
@@ -331,7 +341,8 @@ def image(now: Scene) -> str:
     if sight and said:
         recipe = sight.take.recipe  # with alpha = 0 a method hears no teacher
         listens = bool(recipe.teachers) and getattr(recipe.method, "alpha", 1.0) != 0
-        note = words.chasing(temperature, sight.active, listens)
+        alone = recipe.method.family() == "self" and not recipe.teachers
+        note = words.chasing(temperature, sight.active, listens, alone)
     else:
         note = words.unanswered(temperature, sight is not None and sight.state == "finished")
     out = [f'<section><h2 class="part">{title}</h2>{_this(now, sample, one, note)}']
@@ -355,12 +366,11 @@ def image(now: Scene) -> str:
 
 
 def _losses(now: Scene, sight: Sight) -> str:
-    """A line per term of the loss: mean over the students."""
+    """The loss as the sum of its terms: mean over the students."""
     names = list(dict.fromkeys(name for event in sight.events for name in event.terms))
-    spare = iter(("third", "fourth"))
     terms = []
     for name in names:
-        role = name if name in ("teacher", "labels") else next(spare, "muted")
+        role = name if name in ("teacher", "labels") else "muted"
         found = (charts.mean_sd(e.terms.get(name, ())) for e in sight.events)
         values = [m[0] if m else None for m in found]
         terms.append(Term(role, words.TERMS.get(name, name), values))
@@ -368,7 +378,7 @@ def _losses(now: Scene, sight: Sight) -> str:
         return ""
     side = now.widths[1]
     width = min(side - 368 if side > 600 else side, 420)  # beside the image, or below it
-    drawn = charts.losses(terms, width=width, total=sight.take.recipe.events + 1)
+    drawn = losses(terms, width=width, total=sight.take.recipe.events + 1)
     step = f"<small>{escape(words.at_step(sight.step, sight.steps))}</small>"
     return f'<section class="loss"><h2 class="part">{words.LOSS}{step}</h2>{drawn}</section>'
 
@@ -473,7 +483,20 @@ def finding(now: Scene) -> str:
     )
     return (
         f'<div class="verdict" data-verdict="{one.verdict.text}">{chip}'
-        f'<p class="say">{_text(text)}</p><p class="aside">{escape(note)}</p></div>'
+        f'<p class="say">{_text(text)}</p><p class="aside">{escape(note)}</p>'
+        f"{_control(sight) if len(apart) > 1 else ''}</div>"
+    )
+
+
+def _control(sight: Sight) -> str:
+    """A button that trains the control of a run: everything alike, but labels alone."""
+    recipe = sight.take.recipe
+    if recipe.method.key() == "scratch" or recipe.data.shown != "images":
+        return ""
+    text = words.control(recipe.student, recipe.data.images)
+    return (
+        f'<button type="button" class="link" data-do="control" data-run="{sight.run}">'
+        f"{escape(text)}</button>"
     )
 
 

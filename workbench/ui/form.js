@@ -124,6 +124,23 @@ for (const kind of ['dragover', 'dragleave', 'drop'])
     drop.classList.toggle('over', kind === 'dragover')
     if (kind === 'drop') hand(event.dataTransfer.files[0])
   })
+// a method that cannot do with these networks takes its usual ones, and gives them back
+let lent = {}
+const take = (method) => {
+  const block = form.querySelector(`[data-method="${method}"][data-wants]`)
+  const wants = JSON.parse(block?.dataset.wants || '{}')
+  for (const role of ['student', 'teacher']) {
+    const list = form.querySelector(`[data-field=${role}]`), given = lent[role]
+    const here = [...list.options].map((option) => option.value)
+    if (given && list.value === given.now && !wants[role]) list.value = given.before
+    if (!wants[role]) { delete lent[role]; continue }
+    if (wants[role].includes(list.value)) continue
+    const now = wants[role].find((name) => here.includes(name))
+    if (!now) continue
+    lent[role] = { before: given?.before ?? list.value, now }
+    list.value = now
+  }
+}
 const only = (method) => {
   for (const block of form.querySelectorAll('[data-method]'))
     block.hidden = !block.dataset.method.split(' ').includes(method)
@@ -176,7 +193,7 @@ form.addEventListener('input', (event) => {
   if (field.type === 'range') {
     numberOf(field).value = toValue(field)
     follow(numberOf(field))
-  } else if (field.dataset.field === 'method') only(field.value)
+  } else if (field.dataset.field === 'method') { take(field.value); only(field.value) }
   else if (field === data) suit()
   else if (field.dataset.field) follow(field)
   if (field.closest('.knob')?.contains(labelled)) want()

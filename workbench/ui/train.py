@@ -299,6 +299,7 @@ def clicked(token: object, form: object, request: gr.Request, event: gr.EventDat
     deeds: dict[str, Callable[[], object]] = {
         "choose": lambda: _desk.choose(known, run),
         "baseline": lambda: _desk.measure_against(known, run),
+        "control": lambda: _desk.control(known, run),
         "remove": lambda: _desk.remove(known, run),
         "back": lambda: _desk.bring_back(known),
         "heat": lambda: _desk.heat(known),

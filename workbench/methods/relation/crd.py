@@ -125,7 +125,9 @@ class Crd(Method):
     shows: ClassVar[str] = "similarities"
 
     weight: float = weighs(0.8, "w", "of the contrast")
-    sharpness: float = knob(0.07, slider=(0.05, 0.5), accepts=(0.02, 10), meaning="τ of the views")
+    sharpness: float = knob(
+        0.07, slider=(0.05, 0.5), accepts=(0.02, 10), symbol="τ", meaning="of the views"
+    )
     others: str = knob("1024", choices=OTHERS, symbol="M", meaning="how many others, if there are")
     momentum: float = knob(0.5, slider=(0, 0.99), accepts=(0, 1), meaning="of the memory")
     layers: Pairs = layers()

@@ -37,7 +37,7 @@ class DKD(Method):
     needs: ClassVar[frozenset[str]] = frozenset({"teacher", "labels"})
 
     temperature: float = temperature(4.0)
-    target: float = weighs(1.0, "α", "of how sure the teacher is of the label", title="Target")
+    target: float = weighs(1.0, "α", "of the label against the rest", title="Target")
     others: float = weighs(8.0, "β", "of what it says about the other classes", 16, title="Others")
     warm_up: float = knob(
         0.08,
