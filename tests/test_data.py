@@ -464,7 +464,7 @@ def test_pictures_that_cannot_be_read_are_named_counted_and_set_aside(tmp_path):
     with pytest.warns(SetAsideWarning) as caught:
         data = Own(path=str(folder_of(tmp_path / "pets", files)))
     (said,) = (str(one.message) for one in caught)
-    assert "3 of 18 pictures cannot be read and are left out: cat/half.png (" in said
+    assert "because they cannot be read: 3 of 18 pictures: cat/half.png (" in said
     assert "dog/0.png (more than 25 million pixels)" in said and "\n" not in said
     assert data.content.split("-")[1] == "15"
 
@@ -549,6 +549,15 @@ def test_arrays_are_pictures_or_features(tmp_path):
     assert words.names == ("no", "yes")
 
 
+@pytest.mark.parametrize("kind", [np.uint8, np.float64])
+def test_pictures_whose_white_is_16_are_not_taken_for_black(tmp_path, kind):
+    x = np.random.RandomState(0).randint(0, 17, (20, 8, 8))
+    path = npz_of(tmp_path / "a.npz", x=x.astype(kind), y=np.arange(20) % 2)
+    with pytest.warns(UserWarning, match="brightest pixel is 16, which is taken for white"):
+        data = Own(path=str(path))
+    assert max(float(part.x.max()) for part in data.parts().values()) == 1
+
+
 X, Y = np.zeros((10, 3)), np.arange(10) % 2
 
 
@@ -565,6 +574,7 @@ X, Y = np.zeros((10, 3)), np.arange(10) % 2
         ({"x": np.zeros((10, 8, 8, 2)), "y": Y}, r"shape \(10, 8, 8, 2\): expected"),
         ({"x": np.full((10, 8, 8), 300), "y": Y}, "pixels from 300 to 300: expected them in"),
         ({"x": X.astype(str), "y": Y}, "x holds <U.*: expected numbers"),
+        ({"x": np.zeros((0, 8, 8)), "y": Y[:0]}, "holds no sample"),
         ({"x": np.array([{}] * 10), "y": Y}, "x is no array that can be read .objects, which"),
     ],
 )
@@ -602,6 +612,8 @@ def test_a_table_is_standardised_by_its_training_part(tmp_path):
     assert plain.names == ("a", "b") and plain.shape == (2,)
     for name, part in plain.parts().items():
         assert torch.equal(part.x, parts[name].x) and torch.equal(part.y, parts[name].y)
+    front = csv_of(tmp_path / "d.csv", "".join(f"{'ab'[i % 2]},{i},{i * i}\n" for i in range(20)))
+    assert Own(path=str(front), label="1").names == ("a", "b")
     same = csv_of(tmp_path / "c.csv", "".join(f"7,{i},{i % 2 + 9}\n" for i in range(20)))
     assert bool((Own(path=str(same)).parts()["test"].x[:, 0] == 0).all())  # a constant column
     assert Own(path=str(same)).names == ("9", "10")
@@ -613,14 +625,20 @@ def test_a_table_is_standardised_by_its_training_part(tmp_path):
         ("", "", "expected rows of at least two columns"),
         ("1\n2\n", "", "expected rows of at least two columns"),
         (TABLE, "kin", "column 'kin' is not known: expected one of age, kind, size; did you mean"),
-        ("1,2,a\n" * 9, "kind", r"column 'kind' is not known: expected one of \(it has no header"),
+        ("1,2,a\n" * 9, "kind", "column 'kind': it has no header, expected a number from 1 to 3"),
+        ("1,2,a\n" * 9, "4", "column .4. is not known: expected one of 1, 2, a"),
+        ("age,kind\n", "", "holds no sample"),
         (TABLE + "1,a\n", "kind", "row 22 has 2 columns, expected 3 as in the first"),
         (TABLE + "old,a,3\n", "kind", "row 22, column 'age': expected a number, got 'old'"),
         (TABLE + ",a,3\n", "kind", "row 22, column 'age': expected a number, got ''"),
         (TABLE + "1,a,nan\n", "kind", "1 of 21 samples hold NaN or an inf.*is sample 21"),
         (TABLE + "1,a,1e60\n", "kind", "1 of 21 samples hold NaN or an infinite"),
-        (TABLE, "", "row 2, column 'kind': expected a number, got 'a'"),
-        ("1,2\n" * 9 + "1,3\n", "", "class '3' has 1, expected at least 5"),
+        (TABLE, "", "row 2, column 'kind': expected a number, got 'a'; the last column is"),
+        (
+            "1,2\n" * 9 + "1,3\n",
+            "",
+            "class '3' has 1, expected at least 5 .*the last column is the label, unless",
+        ),
         (TABLE.replace(",b,", ",a,"), "kind", "one class only"),
     ],
 )
@@ -745,13 +763,14 @@ def test_own_data_train_from_the_command_line(tmp_path, call):
              "--images", "6", "--augment", "flip"]  # fmt: skip
     code, out, err = call("train", "kd", "--data", str(path), *words)
     assert code == 0 and "kd" in out
-    assert err.count("1 of 19 pictures cannot be read and are left out: cat/odd.png") == 1
+    assert err.count("left out, because they cannot be read: 1 of 19 pictures: cat/odd.png") == 1
     code, again, _ = call("train", "kd", "--data", f"own:path={path},images=6", *words[:-4],
                           "--augment", "flip", "--json")  # fmt: skip
     assert code == 0 and json.loads(again)["runs"][0]["folder"] in out
     for bad, said in (
         (["--data", f"own:path={path},images=6", "--images", "7"], "given twice (6 and 7)"),
         (["--data", f"own:path={path}x"], "cannot be read (No such file or directory)"),
+        (["--data", f"{path}x.zip"], "x.zip: no such file"),
         (["--data", "own"], "Own(path=): expected a folder, .zip, .npz or .csv"),
         (["--data", "digits", "--side", "16"], "Digits: has no knob 'side'"),
         (["--data", "digist"], "did you mean 'digits'?"),

@@ -8,6 +8,7 @@ the verdict; 2 bad input; 1 something is not in order here; 130 stopped by Ctrl-
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import os
 import re
@@ -197,7 +198,7 @@ def _fill_training(parser: Parser, recipe: Sequence[str], without: Sequence[str]
     _name(parser, "data", "digits", _data_help())
     knobs = {name: made for kind in DATA.values() for name, made in kind.knobs().items()}
     for name, made in (knobs | DATA["digits"].knobs()).items():
-        if name not in without and made.kind != "text":
+        if name not in without and (made.kind != "text" or name == "label"):
             _flag(parser, made)
     for name, made in Recipe.knobs().items():
         if name in recipe:
@@ -214,7 +215,7 @@ def _data_help() -> str:
     ranges = [f"{name} {kind.knobs()['images'].high:.0f}" for name, kind in DATA.items()]
     return (
         f"one of {', '.join(DATA)}; your own: a folder or zip with a folder of pictures for each "
-        "class, an .npz of x and y, a .csv whose last column is the label, or own:path=…,side=…; "
+        "class, an .npz of x and y, a .csv whose last column is the label (or --label's); "
         f"images: up to {', '.join(ranges)}"
     )
 
@@ -231,6 +232,8 @@ def _data(args: argparse.Namespace) -> Data:
 
     name, colon, rest = args.data.partition(":")
     if name in DATA or not os.path.exists(args.data):
+        if name not in DATA and Path(args.data).suffix.lower() in (".zip", ".npz", ".csv"):
+            raise BadInput(f"{args.data}: no such file")
         kind = DATA[name]
         given = kind.given(rest)
     else:
@@ -467,7 +470,8 @@ def _train(args: argparse.Namespace) -> int:
     with _progress(args.json) as report:
         for i, (group, labels) in enumerate(groups):
             run = Run(group, fresh=args.fresh, device=args.device)
-            what = f"{' '.join(labels)}, {_students(len(group))}"
+            spec = args.specs[i]
+            what = f"{spec if len(labels) > 1 else labels[0]}, {_students(len(group))}"
             for event in run:
                 report(what, (i + event.step / max(1, event.steps)) / len(groups))
             if run.status.status != "done":
@@ -475,9 +479,17 @@ def _train(args: argparse.Namespace) -> int:
             found.append(_outcome(run))
     if args.json:
         return _dump({"runs": found})
+    named = [(made, group) for made, (group, labels) in zip(found, groups, strict=True)
+             if len(labels) > 1 and len({one.data.split for one in group}) > 1]  # fmt: skip
+    for made, group in named:
+        print(_over_splits(made, group))
+    if len(named) == len(groups):
+        return 0
     every = [_published(spec) for spec in args.specs]
     rows = [["method", "students", "accuracy %", *(["published %"] * any(every)), "folder"]]
-    for made, (_, labels), known in zip(found, groups, every, strict=True):
+    for made, (group, labels), known in zip(found, groups, every, strict=True):
+        if (made, group) in named:
+            continue
         for i, (arm, label) in enumerate(zip(made["arms"], labels, strict=True)):
             beside = [known[i] if known else ""] * any(every)
             score = _percent(arm["accuracy"])
@@ -485,6 +497,47 @@ def _train(args: argparse.Namespace) -> int:
     print(_columns(rows))
     print("± is the standard deviation over seeds on one split; compare adds splits.")
     return 0
+
+
+def _over_splits(made: Mapping[str, Any], group: Sequence[Recipe]) -> str:
+    """A named recipe by arm: mean over splits, and what it gains over the labels above it."""
+    from workbench.evaluation import corrected, summary
+    from workbench.recipe import arms
+    from workbench.runs import Run
+
+    scores = Run(group).events()[-1].accuracy["test"]
+    by: dict[Recipe, list[list[float | None]]] = {}
+    for arm, places in arms(group).items():
+        by.setdefault(_first_split(arm), []).append([scores[i] for i in places])
+    kinds, base = list(by), {}
+    for i, kind in enumerate(kinds):
+        above = [one for one in kinds[:i] if one.method.key() == "scratch"]
+        alike = [one for one in kinds[:i] if one.data == kind.data]
+        if kind.method.key() != "scratch" and (above or alike):
+            base[kind] = above[-1] if above else alike[0]
+    labels = dict(zip(kinds, _told_apart(kinds), strict=True))
+    judged = corrected({labels[kind]: (by[kind], by[to]) for kind, to in base.items()})
+    rows = [["method", "rate", "splits × seeds", "accuracy %", "difference", "verdict"]]
+    for kind, found in by.items():
+        against = judged.get(labels[kind])
+        said = _difference(dataclasses.asdict(against) | {"verdict": against.text}
+                           ) if against else ("", "")  # fmt: skip
+        rows.append([labels[kind], _text(kind.learning_rate), f"{len(found)} × {len(found[0])}",
+                     _percent(summary(found)), *said])  # fmt: skip
+    return "\n".join([
+        _columns(rows),
+        "± is the standard deviation over splits; a difference is to the labels above it, or else "
+        "to the first of the same data.",
+        f"by split: --json; the run: {made['folder']}",
+    ])  # fmt: skip
+
+
+def _first_split(arm: Recipe) -> Recipe:
+    """The same arm, and all who taught it, on split 0."""
+    data = dataclasses.replace(arm.data, split=0)
+    taught = tuple(_first_split(teacher) for teacher in arm.teachers)
+    start = arm.start and _first_split(arm.start)
+    return arm.but(data=data, teachers=taught, start=start)
 
 
 def _published(spec: str) -> tuple[str, ...]:
@@ -734,13 +787,24 @@ def _replay(args: argparse.Namespace) -> int:
 def _told_apart(arms: Sequence[Recipe]) -> list[str]:
     """The arms' methods, and what differs where two have the same: `kd learning_rate=0.01`."""
     specs = [arm.method.spec() for arm in arms]
-    values = [arm.values() | arm.data.values() | {"student": arm.student} for arm in arms]
+    values = [arm.values() | arm.data.values() | {"student": arm.student} | _taught(arm)
+              for arm in arms]  # fmt: skip
     names = []
     for spec, mine in zip(specs, values, strict=True):
         alike = [one for other, one in zip(specs, values, strict=True) if other == spec]
-        parts = [f"{k}={_text(v)}" for k, v in mine.items() if any(one[k] != v for one in alike)]
+        parts = [f"{k}={_text(v)}" for k, v in mine.items()
+                 if any(one.get(k) != v for one in alike)]  # fmt: skip
         names.append(" ".join([spec, *parts]))
     return names
+
+
+def _taught(arm: Recipe) -> dict[str, str]:
+    """Who taught an arm, its teacher first, each with its rate."""
+    found, one = [], arm
+    while one.teachers:
+        one = one.teachers[0]
+        found.append(f"{one.student}@{one.learning_rate:g}")
+    return {"taught_by": "/".join(found)} if found else {}
 
 
 def _students(count: int) -> str:

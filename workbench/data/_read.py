@@ -34,6 +34,8 @@ BYTES, FILE, TABLE = 500_000_000, 20_000_000, 50_000_000
 COUNT, NUMBERS, PIXELS, CLASSES, LEAST = 50_000, 100_000_000, 25_000_000, 1000, 5
 #: Height and width of pictures in an array, and columns of a table, at most.
 SIDE, COLUMNS = 96, 10_000
+#: The brightest pixel of 8-bit pictures is above this.
+DARK = 64
 PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"}
 
 
@@ -66,7 +68,7 @@ def read(path: Path, label: str = "", side: int = 32, quiet: bool = False) -> Fo
             with _archive(path) as archive:
                 return _pictures(_members(archive, path), path, side, quiet)
         if path.suffix.lower() == ".npz":
-            return _arrays(path)
+            return _arrays(path, quiet)
         if path.suffix.lower() == ".csv":
             return _table(path, label)
     except OSError as error:
@@ -103,7 +105,7 @@ def _finished(
         few = names[counts.index(min(counts))]
         raise BadInput(
             f"{path}: class {str(few)[:40]!r} has {min(counts)}, expected at least {LEAST} of "
-            "each, so that every part has some"
+            f"each, so that every part has some{_LABEL if path.suffix.lower() == '.csv' else ''}"
         )
     if x.is_floating_point():
         wrong = ~torch.isfinite(x).flatten(1).all(1)
@@ -117,6 +119,8 @@ def _finished(
 
 
 def _many(path: Path, count: int, numbers: int) -> None:
+    if not numbers:
+        raise BadInput(f"{path}: holds no sample")
     if count > COUNT:
         raise BadInput(f"{path}: {count} samples, expected at most {COUNT}")
     if numbers > NUMBERS:
@@ -267,7 +271,7 @@ def _picture(data: bytes, side: int) -> tuple[np.ndarray, bool]:
 # --------------------------------------------------------------------------------- arrays
 
 
-def _arrays(path: Path) -> Found:
+def _arrays(path: Path, quiet: bool) -> Found:
     """x and y of an .npz; pictures in [0, 1] or [0, 255], or features."""
     with _archive(path) as archive:
         x, y = (_array(archive, path, name) for name in ("x", "y"))
@@ -278,7 +282,7 @@ def _arrays(path: Path) -> Found:
     if x.dtype.kind not in "fiub":
         raise BadInput(f"{path}: x holds {x.dtype}: expected numbers")
     _many(path, len(x), x.size)
-    shaped = _shaped(path, x)
+    shaped = _shaped(path, x, quiet)
     labels = y.tolist()
     sums = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
     return _finished(path, shaped, labels, sorted(set(labels)), sums)
@@ -315,8 +319,12 @@ def _array(archive: zipfile.ZipFile, path: Path, name: str) -> np.ndarray:
         raise BadInput(f"{path}: {name} is no array that can be read ({why})") from None
 
 
-def _shaped(path: Path, x: np.ndarray) -> Tensor:
-    """Samples (n, D) of features, or pictures (n, C, H, W): bytes as they are, else [0, 1]."""
+def _shaped(path: Path, x: np.ndarray, quiet: bool) -> Tensor:
+    """Samples (n, D) of features, or pictures (n, C, H, W): bytes as they are, else [0, 1].
+
+    Where the brightest pixel is far from 255 but above 1, as in scikit-learn's digits (16), it
+    is taken for white: as 8-bit pictures all would be nearly black.
+    """
     if x.ndim == 2:
         if not 1 <= x.shape[1] <= COLUMNS:
             raise BadInput(f"{path}: {x.shape[1]} features, expected 1 to {COLUMNS}")
@@ -335,12 +343,22 @@ def _shaped(path: Path, x: np.ndarray) -> Tensor:
         raise BadInput(
             f"{path}: pixels from {low:g} to {high:g}: expected them in [0, 1] or [0, 255]"
         )
-    if high > 1 and x.dtype.kind in "iu":
+    white = 255 if high > DARK else max(high, 1)
+    if white == 255 and x.dtype.kind in "iu":
         return torch.from_numpy(np.ascontiguousarray(x, np.uint8))
-    return torch.from_numpy(np.ascontiguousarray(x, np.float32)) / (255 if high > 1 else 1)
+    if 1 < white < 255 and not quiet:
+        warnings.warn(
+            f"{path}: the brightest pixel is {white:g}, which is taken for white; divide x by "
+            "another number if it is not",
+            UserWarning,
+            stacklevel=2,
+        )
+    return torch.from_numpy(np.ascontiguousarray(x, np.float32)) / white
 
 
 # ---------------------------------------------------------------------------------- table
+
+_LABEL = "; the last column is the label, unless --label names another"
 
 
 def _table(path: Path, label: str) -> Found:
@@ -362,12 +380,20 @@ def _table(path: Path, label: str) -> Found:
                 f"{path}: row {line} has {len(row)} columns, expected {width} as in the first"
             )
     names = [name.strip() for name in rows[0]]
-    headed = any(_number(cell) is None for cell in rows[0][:-1]) or label in names
+    place = int(label) - 1 if label.isdecimal() else width - 1  # of the label, without a header
+    words = {k for k, cell in enumerate(rows[0]) if _number(cell) is None}
+    headed = label in names or bool(words - {place})
     at = width - 1
-    if label:
-        if not headed or label not in names:
-            raise unknown(f"{path}: column", label, names if headed else ["(it has no header)"])
+    if label and headed:
+        if label not in names:
+            raise unknown(f"{path}: column", label, names)
         at = names.index(label)
+    elif label:
+        if not label.isdecimal() or not 1 <= int(label) <= width:
+            raise BadInput(
+                f"{path}: column {label!r}: it has no header, expected a number from 1 to {width}"
+            )
+        at = int(label) - 1
     body = rows[headed:]
     if width - 1 > COLUMNS:
         raise BadInput(f"{path}: {width} columns, expected at most {COLUMNS}")
@@ -380,7 +406,7 @@ def _table(path: Path, label: str) -> Found:
             called = f"{names[column][:40]!r}" if headed else f"{column + 1}"
             raise BadInput(
                 f"{path}: row {line + 1 + headed}, column {called}: expected a number, got "
-                f"{row[column][:40]!r}"
+                f"{row[column][:40]!r}{'' if label else _LABEL}"
             )
         with np.errstate(over="ignore"):  # infinite numbers are refused below
             x[line] = numbers

@@ -48,7 +48,7 @@ class Own(Data):
         "",
         kind="text",
         accepts=(0, 100),
-        meaning="a CSV's label column; the last if none is named",
+        meaning="a CSV's label column: its name, or its number where it has no header",
     )
     side: int = knob(
         32,
