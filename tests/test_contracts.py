@@ -5,6 +5,7 @@ import dataclasses
 import inspect
 import json
 import math
+import pickle
 import sys
 import textwrap
 
@@ -374,6 +375,33 @@ def test_a_method_says_what_it_is(name):
     assert [f.name for f in dataclasses.fields(method)] == list(method.knobs())
     assert math.isclose(sum(share for _, share, _ in method().plan()), 1)
     assert all(who in ("student", "adapter", "both") for _, _, who in method().plan())
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, kind in METHODS.items() if any(m.usual for m in kind.knobs().values())]
+)
+def test_a_weight_belongs_to_its_convention(name):
+    """By each convention, untouched, the method pulls about as hard; what is given stays."""
+    kind = METHODS[name]
+    by = {}
+    for convention in kind.knobs()["convention"].choices:
+        method = kind(convention=convention)
+        assert kind.parse(f"convention={convention}") == method
+        one = laws.case(samples=64)
+        build = workbench.base.Build([0], False, None)
+        adapter = method.setup(one.student, one.teacher, one.batch, laws.SAMPLES, build)
+        batch = dataclasses.replace(one.batch, stage=method.plan()[0][0])
+        terms = method.loss(one.student, one.teacher, batch, adapter and adapter.double())
+        by[convention] = sum(float(v.detach().abs()) for k, v in terms.items() if k != "labels")
+    assert 1 / 30 < by["paper"] / by["code"] < 30
+    weights = [k for k, made in kind.knobs().items() if made.usual]
+    for weight in weights:
+        given = kind(convention="paper", **{weight: kind.knobs()[weight].default})
+        assert getattr(given, weight) == kind().values()[weight]
+        assert kind(**given.changed()) == given == pickle.loads(pickle.dumps(given))
+        assert getattr(dataclasses.replace(kind(), convention="paper"), weight) == getattr(
+            kind(), weight
+        ), "a copy is given all it has"
 
 
 @methods

@@ -1,6 +1,7 @@
 """What is true of one family of networks alone; what is true of all is in the contracts."""
 
 import math
+import re
 import sys
 
 import pytest
@@ -13,7 +14,7 @@ from workbench.base import BadInput
 from workbench.engine import begin, listen
 from workbench.evaluation import flops
 from workbench.models import layers
-from workbench.recipe import teacher
+from workbench.recipe import digest, teacher
 
 
 def weights(name, shape, classes):
@@ -376,6 +377,20 @@ def test_an_adopted_network_is_only_a_name_until_it_is_built():
     for name in ("mlp:", ":make", "a b:c", "mlp-16@w.safetensors", "x:y@"):
         with pytest.raises(BadInput, match="is not known"):
             Recipe(name)
+
+
+def test_other_code_is_another_network(own):
+    """A run is not found again under a name whose code has changed; its recipe says so."""
+    file = own / "nets_of_mine.py"
+    before = Recipe("nets_of_mine:make")
+    assert re.fullmatch("nets_of_mine:make#[0-9a-f]{12}", before.student)
+    assert Recipe(before.student) == before == Recipe.from_json(before.to_json())
+    file.write_text(file.read_text() + "\n# wider\n")
+    after = Recipe("nets_of_mine:make")
+    assert after.student != before.student and digest([after]) != digest([before])
+    with pytest.raises(BadInput, match="nets_of_mine.py is not the code of this recipe"):
+        MODELS[before.student]((1, 8, 8), 10)
+    assert MODELS[after.student]((1, 8, 8), 10).options["code"] in after.student
 
 
 def test_an_adopted_network_is_drawn_by_its_seed(own):

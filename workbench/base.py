@@ -62,7 +62,8 @@ class Knob:
 
     `low` and `high` bound what is accepted (inclusive); `slider` is the range worth playing
     with. Kinds: float, int, choice, classes (a tuple of class numbers), pairs (of layer names),
-    text.
+    text. `usual` has another default where the knob `convention` has that value: a weight
+    belongs to the formula that it was published with.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Knob:
     meaning: str = ""
     title: str = ""
     symbol: str = ""
+    usual: tuple[tuple[str, Any], ...] = ()
 
     def expectation(self) -> str:
         """What this knob accepts, in words."""
@@ -121,6 +123,7 @@ class Knob:
             "choices": list(self.choices) if self.choices else None,
             "scale": self.scale,
             "meaning": self.meaning,
+            **({"usual": dict(self.usual)} if self.usual else {}),
         }
 
 
@@ -214,14 +217,19 @@ def knob(
     title: str = "",
     symbol: str = "",
     compare: bool = True,
+    usual: Mapping[str, Any] | None = None,
 ) -> Any:
     """Declare a dataclass field that is a knob; its kind follows from the default.
 
-    What differs only in a knob that is not to `compare` is equal, and has the same name.
+    `usual`: another default for a convention, as in {"paper": 1.0}. What differs only in a
+    knob that is not to `compare` is equal, and has the same name.
     """
     kind = kind or {float: "float", int: "int", str: "choice"}[type(default)]
     low, high = accepts or (None, None)
-    made = Knob("", kind, default, low, high, slider, choices, scale, meaning, title, symbol)
+    others = tuple((usual or {}).items())
+    made = Knob(
+        "", kind, default, low, high, slider, choices, scale, meaning, title, symbol, others
+    )
     return field(default=default, compare=compare, metadata={"knob": made})
 
 
@@ -237,12 +245,21 @@ class Knobbed:
                 raise twice(cls.__name__, name, repr(args[names.index(name)]), repr(value))
         if len(args) > len(names):
             raise BadInput(f"{cls.__name__}: {len(args)} values for {len(names)} knobs")
-        return super().__new__(cls)
+        made = super().__new__(cls)
+        if args or values:  # what is not given takes the default of its convention
+            object.__setattr__(made, "_given", {*names[: len(args)], *values})
+        return made
 
     def __post_init__(self) -> None:
+        given = self.__dict__.pop("_given", ())
         for name, made in self.knobs().items():
-            checked = made.check(type(self).__name__, getattr(self, name))
-            object.__setattr__(self, name, checked)
+            value = getattr(self, name) if name in given else self.usual(name)
+            object.__setattr__(self, name, made.check(type(self).__name__, value))
+
+    def usual(self, name: str) -> Any:
+        """A knob's default under this convention."""
+        made = self.knobs()[name]
+        return dict(made.usual).get(getattr(self, "convention", ""), made.default)
 
     @classmethod
     def knobs(cls) -> dict[str, Knob]:
@@ -264,7 +281,7 @@ class Knobbed:
         different = {
             name: getattr(self, name)
             for name, made in self.knobs().items()
-            if name in also or getattr(self, name) != made.default
+            if name in also or {getattr(self, name)} != {made.default, self.usual(name)}
         }
         return {k: _listed(v) if isinstance(v, tuple) else v for k, v in different.items()}
 

@@ -33,10 +33,23 @@ def alpha(default: float = 0.9) -> Any:
     )
 
 
-def weighs(default: float, symbol: str, meaning: str, most: float = 10.0, title: str = "") -> Any:
-    """What one term counts."""
+def weighs(
+    default: float,
+    symbol: str,
+    meaning: str,
+    most: float = 10.0,
+    title: str = "",
+    paper: float | None = None,
+) -> Any:
+    """What one term counts; `paper`: by the convention `paper`, if that is another number."""
     return knob(
-        default, slider=(0, most), accepts=(0, 1e6), symbol=symbol, meaning=meaning, title=title
+        default,
+        slider=(0, most),
+        accepts=(0, 1e6),
+        symbol=symbol,
+        meaning=meaning,
+        title=title,
+        usual=None if paper is None else {"paper": paper},
     )
 
 

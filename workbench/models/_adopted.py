@@ -7,9 +7,10 @@
     torchvision:resnet18@file.safetensors      with weights of your own
 
 A name is only text until a network is built: a recipe that is read, shown or hashed runs nobody's
-code. Weights of a file are read as safetensors, which can hold nothing but numbers; a recipe
-adds `#` and the beginning of the file's SHA-256 to the name, so that other weights are another
-recipe.
+code. Weights of a file are read as safetensors, which can hold nothing but numbers. A recipe adds
+`#` and the beginning of a SHA-256 to both parts of the name, that of the module's file and that of
+the weights', so that other code or other weights are another recipe. (What a module imports is
+not looked at.)
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import difflib
 import hashlib
 import importlib
 import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -33,7 +35,8 @@ TORCHVISION = "torchvision"
 #: What torchvision's weights expect of a picture in [0, 1].
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 NAME = re.compile(
-    r"(?P<module>[\w./-]+):(?P<factory>\w+)(@(?P<weights>.+?)(#(?P<sum>[0-9a-f]{12}))?)?"
+    r"(?P<module>[\w./-]+):(?P<factory>\w+)(#(?P<code>[0-9a-f]{12}))?"
+    r"(@(?P<weights>.+?)(#(?P<sum>[0-9a-f]{12}))?)?"
 )
 
 
@@ -45,8 +48,24 @@ def named(name: str) -> tuple[str, Mapping[str, Any]] | None:
     file = Path(options["weights"] or "")
     if options["weights"] and options["sum"] is None and file.suffix and file.is_file():
         options["sum"] = _sum(file)
-        name += f"#{options['sum']}"
-    return name, options
+    if options["code"] is None and (code := _file(options["module"])):
+        options["code"] = _sum(code)
+    name = f"{options['module']}:{options['factory']}"
+    name += f"#{options['code']}" if options["code"] else ""
+    name += f"@{options['weights']}" if options["weights"] else ""
+    return name + (f"#{options['sum']}" if options["sum"] else ""), options
+
+
+def _file(module: str) -> Path | None:
+    """Where a module's code lies, without running any: torchvision's is not somebody's own."""
+    if module == TORCHVISION or not all(part.isidentifier() for part in module.split(".")):
+        return None
+    inside = Path(*module.split("."))
+    for place in sys.path:
+        for file in (inside.with_suffix(".py"), inside / "__init__.py"):
+            if (Path(place) / file).is_file():
+                return Path(place) / file
+    return None
 
 
 def _sum(file: Path) -> str:
@@ -73,11 +92,13 @@ class Adopted(Network):
         lead: tuple[int, ...],
         module: str,
         factory: str,
+        code: str | None,
         weights: str | None,
         sum: str | None,
     ) -> None:
         super().__init__(shape, classes, lead)
-        self.options = {"module": module, "factory": factory, "weights": weights, "sum": sum}
+        self.options = {"module": module, "factory": factory, "code": code,
+                        "weights": weights, "sum": sum}  # fmt: skip
         self.name = f"{module}:{factory}"
         self.network = self._make(0)
 
@@ -87,6 +108,12 @@ class Adopted(Network):
             torch.manual_seed(seed)
             if module == TORCHVISION:
                 return _builder(factory)(self.classes)
+            file, code = _file(module), self.options["code"]
+            if code and file and _sum(file) != code:
+                raise BadInput(
+                    f"{self.name}: {file} is not the code of this recipe ({code}…): it was "
+                    f"changed since; train anew, with --student {self.name}"
+                )
             return _own(self.name, _found(self.name, module, factory))
 
     def initialise(self, seeds: Sequence[int]) -> None:

@@ -627,6 +627,8 @@ def _row(knob: Knob, method: str = "") -> str:
     start = f"{knob.default:g}" if isinstance(knob.default, (int, float)) else ""  # 4, not 4.0
     typed = f'<input id="{ident}" type="text" inputmode="decimal" maxlength="40" value="{start}" '
     bounds = f'{data} data-low="{knob.low}" data-high="{knob.high}" data-kind="{knob.kind}"'
+    if knob.usual:  # by convention
+        bounds += f' data-usual="{escape(json.dumps({"": knob.default} | dict(knob.usual)))}"'
     head = f'<label for="{ident}">{title}{symbol}</label>{typed}{bounds}>{note}'
     if not knob.slider:
         return f'<div class="knob">{head}</div>'

@@ -141,6 +141,15 @@ const take = (method) => {
     list.value = now
   }
 }
+// a weight belongs to its convention: turned to another, the usual one of that takes its place
+const convene = (field) => {
+  for (const other of fields) {
+    if (other.dataset.own !== field.dataset.own || !other.dataset.usual) continue
+    const usual = JSON.parse(other.dataset.usual)
+    if (!Object.values(usual).includes(+other.value)) continue // somebody's own stays
+    write(other, usual[field.value] ?? usual[''])
+  }
+}
 const only = (method) => {
   for (const block of form.querySelectorAll('[data-method]'))
     block.hidden = !block.dataset.method.split(' ').includes(method)
@@ -194,6 +203,7 @@ form.addEventListener('input', (event) => {
     numberOf(field).value = toValue(field)
     follow(numberOf(field))
   } else if (field.dataset.field === 'method') { take(field.value); only(field.value) }
+  else if (field.dataset.field === 'convention') convene(field)
   else if (field === data) suit()
   else if (field.dataset.field) follow(field)
   if (field.closest('.knob')?.contains(labelled)) want()

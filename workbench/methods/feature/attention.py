@@ -24,15 +24,16 @@ class Attention(Method):
 
     Shapes: features (*lead, B, H·W, D) of both with their grids, the larger one pooled, batch.y
     (B,) or (*lead, B) with −1 = unlabelled (no label term there). Terms: attention, labels
-    (*lead). `code` is the mean over batch and places, to which the weight belongs; `paper` is half
-    the norm, not squared, mean over the batch. Raises BadInput where a layer is no map.
+    (*lead). `code` is the mean over batch and places, with weight 1000; `paper` is half the norm,
+    not squared, mean over the batch, with 16: the paper divides its 1000 by the number of places,
+    here 64 of an 8 × 8 map. Raises BadInput where a layer is no map.
     """
 
     title: ClassVar[str] = "Attention transfer"
     paper: ClassVar[str] = "Zagoruyko & Komodakis, 2017, arXiv:1612.03928"
     needs: ClassVar[frozenset[str]] = frozenset({"teacher", "features", "maps"})
 
-    weight: float = weighs(1000.0, "w", "of the attention maps", 5000)
+    weight: float = weighs(1000.0, "w", "of the attention maps", 5000, paper=16.0)
     power: float = knob(2.0, slider=(1, 4), accepts=(1, 16), symbol="p", meaning="of activations")
     layers: Pairs = layers("all")
     convention: str = knob(

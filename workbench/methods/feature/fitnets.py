@@ -29,7 +29,7 @@ class Fitnets(Method):
     Shapes: features (*lead, B, P, D) of both (grids meet at the smaller one, else P is averaged
     away), logits (*lead, B, K), batch.y (B,) or (*lead, B) with −1 = unlabelled. Terms: hint,
     then teacher, labels (*lead). The hint is the mean over samples, positions and width (`code`),
-    to which the weight of 100 belongs, or half the sum for each sample (`paper`).
+    with weight 100, or half the sum for each sample (`paper`), with 1.
     """
 
     title: ClassVar[str] = "FitNets hints"
@@ -37,7 +37,7 @@ class Fitnets(Method):
     needs: ClassVar[frozenset[str]] = frozenset({"teacher", "features"})
 
     training: str = knob("two-stage", choices=("two-stage", "joint"), meaning="hints first, or with the rest")  # fmt: skip # noqa: E501
-    weight: float = weighs(100.0, "w", "of the hint", 1000)
+    weight: float = weighs(100.0, "w", "of the hint", 1000, paper=1.0)
     temperature: float = temperature()
     alpha: float = alpha()
     layers: Pairs = layers("the middle")

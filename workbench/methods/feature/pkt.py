@@ -26,9 +26,9 @@ class PKT(Method):
 
     Shapes: features (*lead, B, P, D) of both, whose D may differ, batch.y (B,) or (*lead, B) with
     −1 = unlabelled (no label term there). Terms: neighbours, labels (*lead). `code` keeps each
-    sample as its own neighbour and averages over B², to which the weight belongs; `paper` leaves
-    it out and sums over all pairs. There is no fixed factor between them. Raises BadInput for
-    fewer than 2 samples.
+    sample as its own neighbour and averages over B², with weight 30 000; `paper` leaves it out and
+    sums over all pairs, with 1. There is no fixed factor between them. Raises BadInput for fewer
+    than 2 samples.
     """
 
     title: ClassVar[str] = "Probabilistic knowledge transfer"
@@ -36,7 +36,7 @@ class PKT(Method):
     needs: ClassVar[frozenset[str]] = frozenset({"teacher", "features", "whole batch"})
     shows: ClassVar[str] = "neighbours"
 
-    weight: float = weighs(30000.0, "w", "of the neighbours", 60000)
+    weight: float = weighs(30000.0, "w", "of the neighbours", 60000, paper=1.0)
     layers: Pairs = layers()
     convention: str = knob("code", choices=("code", "paper"), meaning="mean (code) or sum")
 

@@ -48,14 +48,15 @@ class Vid(Method):
     Shapes: features (*lead, B, P, D) of both (grids meet at the smaller one, else P is averaged
     away), batch.y (B,) or (*lead, B) with −1 = unlabelled (no label term there). Terms:
     information, labels (*lead). `code` is the mean over samples, positions and width, to which
-    the weight belongs; `paper` the sum over the last two. Without ½ log 2π; may be below 0.
+    the weight belongs; `paper` the sum over the last two, with a weight of one over 512 numbers.
+    Without ½ log 2π; may be below 0.
     """
 
     title: ClassVar[str] = "Variational information"
     paper: ClassVar[str] = "Ahn et al., 2019, arXiv:1904.05835"
     needs: ClassVar[frozenset[str]] = frozenset({"teacher", "features"})
 
-    weight: float = weighs(1.0, "w", "of the information")
+    weight: float = weighs(1.0, "w", "of the information", paper=0.002)
     layers: Pairs = layers()
     convention: str = knob("code", choices=("code", "paper"), meaning="mean (code) or sum")
 

@@ -33,7 +33,8 @@ class RKD(Method):
     Shapes: features (*lead, B, P, D) of both, whose D may differ, batch.y (B,) or
     (*lead, B) with −1 = unlabelled (no label term there). Terms: distances, angles,
     labels (*lead).
-    `code` averages over all B² pairs and B³ triplets, to which the weights belong; `paper` sums.
+    `code` averages over all B² pairs and B³ triplets, to which the weights belong; `paper` sums,
+    and its weights are those over B² and B³ for a batch of 64.
     Pairs closer than 0.01 μ have no angle: its gradient grows with the inverse of the distance.
     Raises BadInput for fewer than 2 samples (3 for angles), and more than 128 for angles.
     """
@@ -43,8 +44,8 @@ class RKD(Method):
     needs: ClassVar[frozenset[str]] = frozenset({"teacher", "features", "whole batch"})
     shows: ClassVar[str] = "distances"
 
-    distance: float = weighs(25.0, "", "of the distances", 100)
-    angle: float = weighs(50.0, "", "of the angles", 200)
+    distance: float = weighs(25.0, "", "of the distances", 100, paper=0.006)
+    angle: float = weighs(50.0, "", "of the angles", 200, paper=0.0002)
     layers: Pairs = layers()
     convention: str = knob("code", choices=("code", "paper"), meaning="mean (code) or sum")
 
