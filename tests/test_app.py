@@ -386,7 +386,9 @@ def test_every_method_has_a_card(key):
     method = METHODS[key]
     assert escape(method.title) in _inside.card(line) and "$" in _inside.formula(line)
     assert "Shapes:" not in _inside.formula(line)
-    assert escape(method.paper) in _inside.code(line) and "def loss(" in _inside.code(line)
+    code = _inside.code(line)
+    assert escape(method.paper) in re.sub("</?a[^>]*>", "", code) and "def loss(" in code
+    assert ("https://arxiv.org/abs/" in code) == ("arXiv" in method.paper)
     assert bool(_inside.pairs(line, 1120)) == (key in COMPARING)
 
 
@@ -506,7 +508,8 @@ def test_only_an_address_is_clamped():
         (8.0, 0.5, False, "About 8 s, slowed down."),
         (8.0, 5.0, False, "More than 8 s."),
         (8.0, 0.5, True, "More than 8 s."),
-        (0.0, 5.0, True, "At full speed."),
+        (0.0, 0.5, True, "At full speed."),
+        (0.0, 11.0, True, "At full speed, some 15 s or less."),
     ],
 )
 def test_what_run_costs_is_no_more_than_is_known(pace, seconds, untrained, said):

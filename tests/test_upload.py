@@ -164,7 +164,7 @@ def test_only_its_visitor_finds_data_and_runs(home):
         _api._folder(name)
     two = _visitor.visitor(other)
     assert two.data() is None and two.find(f"runs/{name}") is None
-    with pytest.raises(BadInput, match="not here yet"):
+    with pytest.raises(BadInput, match="nothing is here yet"):
         _form.read(line, two.data())
     # the same file in other hands is other data, with runs of their own
     theirs = give(other, table()).data()

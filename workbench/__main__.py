@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 if TYPE_CHECKING:
     from workbench.base import Knob, Method
     from workbench.data import Data
+    from workbench.evaluation import Verdict
     from workbench.recipe import Recipe
     from workbench.runs import Run
 
@@ -520,8 +521,7 @@ def _over_splits(made: Mapping[str, Any], group: Sequence[Recipe]) -> str:
     rows = [["method", "rate", "splits × seeds", "accuracy %", "difference", "verdict"]]
     for kind, found in by.items():
         against = judged.get(labels[kind])
-        said = _difference(dataclasses.asdict(against) | {"verdict": against.text}
-                           ) if against else ("", "")  # fmt: skip
+        said = _difference(against) if against else ("", "")
         rows.append([labels[kind], _text(kind.learning_rate), f"{len(found)} × {len(found[0])}",
                      _percent(summary(found)), *said])  # fmt: skip
     return "\n".join([
@@ -1034,11 +1034,11 @@ def _zoo(as_json: bool) -> int:
         accuracy = {name: rows for scores in found.values() for name, rows in scores.items()}
         return _dump({"accuracy": accuracy, "verdicts": {k: v.text for k, v in judged.items()}})
     for kind, scores in found.items():
-        rows = [["specimen", "law", "accuracy %", "against the right one"]]
+        rows = [["specimen", "law", "accuracy %", "against the right one", "verdict"]]
         for name, each in scores.items():
             law = SPECIMENS[name].law if name in SPECIMENS else ""
-            against = str(judged[name]) if name in judged else ""
-            rows.append([name, law, _percent(summary(each)), against])
+            against = _difference(judged[name]) if name in judged else ("", "")
+            rows.append([name, law, _percent(summary(each)), *against])
         print(_columns(rows))
         print(notes[kind])
     return 0
@@ -1202,8 +1202,10 @@ def _league(args: argparse.Namespace) -> int:
     return 0
 
 
-def _difference(one: Mapping[str, Any]) -> tuple[str, str]:
+def _difference(one: Mapping[str, Any] | Verdict) -> tuple[str, str]:
     """A difference in points with its interval, and the verdict: +9.5 (4.8 to 14.1), BEATS."""
+    if not isinstance(one, Mapping):
+        one = dataclasses.asdict(one) | {"verdict": one.text}
     if one["mean"] is None:
         return "a student failed", one["verdict"]
     if _equal(one):

@@ -371,7 +371,7 @@ UNCHANGED = "{} It stays as it was."
 def kept(reason: str, usual: object) -> str:
     """Why a value of the address cannot be taken, and what stands there instead."""
     shown = number(usual) if isinstance(usual, (int, float)) else str(usual or "none")
-    return f"{reason} It is left at {shown}."
+    return f"{whole(reason)} It is left at {shown}."
 
 
 def unknown(name: str, text: str, method: str, elsewhere: bool) -> str:
@@ -510,7 +510,10 @@ def _taught_by(recipe: Recipe) -> list[str]:
     if not between:
         return []
     *between, last = between
+    count = len(recipe.teachers)
+    by = f"{count} teachers" if count > 1 else ""
     parts = [f"from {last}"] if last != USUAL_TEACHER else []
+    parts = ([f"{by} {last}"] if parts else [by]) if by else parts
     others = [name for name in reversed(between) if name != recipe.student]
     parts += [f"through {', '.join(others)}"] if others else []
     again = between.count(recipe.student)
@@ -535,7 +538,8 @@ def ready(pace: float, seconds: float, untrained: bool, teaching: float = 0.0) -
             f"Up to about {number(10 * math.ceil((teaching + seconds) / 10))} s: {FIRST_TEACHER}"
         )
     if not pace:
-        return "At full speed."
+        about = f", some {number(5 * math.ceil(seconds / 5))} s or less" if seconds > 3 else ""
+        return f"At full speed{about}."
     if untrained or 2 * seconds > pace:  # `seconds` is an estimate, and machines differ
         return f"More than {number(pace)} s."
     return f"About {number(pace)} s, slowed down."
@@ -640,11 +644,13 @@ def lower(name: str) -> str:
 
 
 def caveat(
-    tuned: bool, over: str, several: bool, seeds: bool, length: str, alike: bool = True
-) -> str:
+    tuned: bool, over: str, several: bool, seeds: bool, length: str, alike: bool = True,
+    tests: int = 1000,
+) -> str:  # fmt: skip
     """What the verdict does not say.
 
-    `length`, from `cut`, `unequal` and `confounded`, goes first; `alike`: one kind of network.
+    `length`, from `cut`, `unequal` and `confounded`, goes first; `alike`: one kind of network;
+    `tests`: how many samples were asked about.
     """
     parts = [length] if length else []
     start = "start alike" if alike else "start apart, since the networks differ"
@@ -658,6 +664,11 @@ def caveat(
     ]
     if several:
         parts.append("Intervals are widened for the number of comparisons (Holm).")
+    if tests < 200:
+        parts.append(
+            f"One of the {tests} test samples is {plain(100 / tests, 1)} points: other samples "
+            "might say something else."
+        )
     if seeds:
         parts.append("Only students that both have are paired.")
     return " ".join(parts)
@@ -764,7 +775,12 @@ STEP_COLUMN, MODEL_COLUMN, DIGIT_COLUMN = "Step", "Model", "Digit"
 DATA_TABLE = "Data table"
 NO_ANSWER = "no answer"
 IMAGE_OF, TAKEN_FOR = "image of", "also taken for"
-VERDICTS = {"beats": "BEATS", "loses": "LOSES", "inconclusive": "INCONCLUSIVE"}
+VERDICTS = {
+    "beats": "BEATS",
+    "loses": "LOSES",
+    "inconclusive": "INCONCLUSIVE",
+    "unlike": "NOT LIKE FOR LIKE",  # they differ in more than the method
+}
 WORSE, BETTER = "worse", "better"
 IS, READ_AS, NET, BROKEN_NOW = "is", "read as", "net", "broken"
 THIS_SURE, COUNT = "Right, when it is this sure", "n"
@@ -934,9 +950,9 @@ def link_note(generation: int, weights: int) -> str:
     return f"generation {generation}, {size}" if generation else size
 
 
-def first_student(step: int, steps: int) -> str:
+def first_student(name: str, step: int, steps: int) -> str:
     """Whose inside is shown, and when."""
-    return f"the first student, {at_step(step, steps)}"
+    return f"{name}: the first student, {at_step(step, steps)}"
 
 
 def layer_size(grid: tuple[int, int] | None, width: int) -> str:

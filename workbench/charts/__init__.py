@@ -815,15 +815,20 @@ def opinion_rows(
         y = i * row + head + bar + 0.5
         out.append(_line(left, y, width, y, "zero"))
     foot = len(models) * row + 4
+    longest = max((_text_width(name, 13) for name in classes), default=0.0)
+    steep = longest > column  # names that do not fit side by side stand upright
     for k, name in enumerate(classes):
-        x = left + column * (k + 0.5)
-        short, kind = _fit(name, column, 13), "bold" if k == truth else "soft"
-        out.append(_text(x, foot + 6, short, kind, text_anchor="middle"))
-        if k == truth:
+        x, kind = left + column * (k + 0.5), "bold" if k == truth else "soft"
+        if steep:
+            turn = f"rotate(-90 {x + 4:.1f} {foot:.1f})"
+            out.append(_text(x + 4, foot, name, kind, text_anchor="end", transform=turn))
+        else:
+            out.append(_text(x, foot + 6, name, kind, text_anchor="middle"))
+        if k == truth and not steep:
             out.append(_line(x - 8, foot + 12, x + 8, foot + 12, "edge"))
     said = [f"{m.name}: {_shares(m, classes)}." for m in models]
     label = words.answers_said(said, classes[truth] if truth is not None else None)
-    return _svg(width, foot + 16, label, *out)
+    return _svg(width, foot + (longest + 4 if steep else 16), label, *out)
 
 
 def _shares(model: Opinion, classes: Sequence[str]) -> str:
@@ -1242,7 +1247,12 @@ class Difference:
         return self.verdict or clear
 
 
-_CHIPS = {"beats": ("kd", "↑"), "loses": ("labels", "↓"), "inconclusive": ("muted", "≈")}
+_CHIPS = {
+    "beats": ("kd", "↑"),
+    "loses": ("labels", "↓"),
+    "inconclusive": ("muted", "≈"),
+    "unlike": ("muted", "≠"),
+}
 
 
 def chip(verdict: str, text: str | None = None) -> str:

@@ -21,6 +21,9 @@ from workbench.charts import (
 )
 from workbench.words import NARROW, mean_percent, percent, plain
 
+#: Pixels of a column below which names no longer stand side by side.
+NARROW_COLUMN = 100
+
 
 @dataclass(frozen=True)
 class Generation:
@@ -46,6 +49,8 @@ def lineage(
     """
     left, top = 40.0, 44.0
     column = (width - left) / max(1, len(chain))
+    if column < NARROW_COLUMN:
+        return _rows(chain, width, span, title)
     names = [_wrap(one.name, column - 10) for one in chain]
     notes = [_wrap(one.note, column - 6, 12) for one in chain]
     deep = 16 * max(map(len, names), default=1)
@@ -81,6 +86,41 @@ def lineage(
     foot = bottom + 14 + deep + 16 * max(map(len, notes), default=1)
     said = [words.generation_said(one.name, _mean(one), one.note) for one in chain]
     return _svg(width, foot, words.lineage_said(said), *out)
+
+
+def _rows(chain: Sequence[Generation], width: float, span: tuple[float, float], title: str) -> str:
+    """The same turned by a quarter, for a phone: a row per generation, the axis below them."""
+    left, right, row = min(150.0, 0.45 * width), width - 20, 76.0
+    low, high = span
+
+    def x(value: float) -> float:
+        inside = min(max(value, low), high)
+        return left + (right - left) * (inside - low) / (high - low)
+
+    bottom, out, places = row * len(chain), [], []
+    for k in range(3):
+        value = low + (high - low) * k / 2
+        out.append(_line(x(value), 0, x(value), bottom, "grid" if k else "zero"))
+        unit = f"{NARROW}%" if k == 2 else ""
+        text = f"{plain(100 * value, 0)}{unit}"
+        out.append(_text(x(value), bottom + 16, text, "tick", text_anchor="middle"))
+    for i, one in enumerate(chain):
+        found, y = mean_sd(one.values), row * i + 30
+        lines = _wrap(one.name, left - 12)
+        notes = _wrap(one.note, left - 12, 12)
+        name = _lines(0, y + 16 * (len(lines) - 1) - 12, lines, "name")
+        out.append(_lines(0, y + 16 * (len(lines) + len(notes) - 1) - 10, notes, "tick"))
+        at = (x(found[0]) if found else left, y)
+        places.append(at)
+        mark = _mark(one.role, *at, 6) if found else ""
+        side = -1 if at[0] > (left + right) / 2 else 1  # where there is room for its value
+        anchor, text = ("end" if side < 0 else "start"), _mean(one)
+        value_ = _text(at[0] + 12 * side, y - 12, text, "val halo", text_anchor=anchor)
+        out.append(_el("g", name, mark, value_, class_=_role(one.role)))
+    out[:0] = [_arrow(a, b) for a, b in zip(places, places[1:], strict=False)]
+    out.append(_text(right, bottom + 34, title, "tick", text_anchor="end"))
+    said = [words.generation_said(one.name, _mean(one), one.note) for one in chain]
+    return _svg(width, bottom + 40, words.lineage_said(said), *out)
 
 
 def _mean(one: Generation) -> str:

@@ -171,7 +171,7 @@ LESSON = Lesson(
     number="08",
     title="Teaching oneself",
     question="Where does knowledge come from that nobody had?",
-    sentence="Who teaches oneself adds no knowledge; it averages, and what is random cancels "
+    sentence="Teaching oneself adds no knowledge: it averages, and what is random cancels "
     "out: wrong labels, steps, starts.",
     minutes=45,
     words={

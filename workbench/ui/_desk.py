@@ -76,14 +76,24 @@ def look(one: Visitor) -> list[Sight]:
                     one.lose(entry.run)
         except (BadInput, OSError):
             continue
-    labels = [s.take.recipe.method.key() == "scratch" for s in found]
-    at = [i for i, s in enumerate(found) if s.run == one.chosen]
-    taken = roles(labels, at[0] if at else None)
-    names = _told_apart(found)
+    taken, names = _roles(found, one.chosen), _told_apart(found)
     return [
         replace(sight, role=role, name=name)
         for sight, role, name in zip(found, taken, names, strict=True)
     ]
+
+
+def _roles(sights: Sequence[Sight], chosen: str) -> list[str]:
+    """Each run's role among those of its data: others never stand beside it in a chart."""
+    data = [sight.take.recipe.data.whole() for sight in sights]
+    found = [""] * len(sights)
+    for one in dict.fromkeys(data):
+        places = [i for i, other in enumerate(data) if other == one]
+        labels = [sights[i].take.recipe.method.key() == "scratch" for i in places]
+        at = [k for k, i in enumerate(places) if sights[i].run == chosen]
+        for i, role in zip(places, roles(labels, at[0] if at else None), strict=True):
+            found[i] = role
+    return found
 
 
 def _told_apart(sights: Sequence[Sight]) -> list[str]:

@@ -24,7 +24,7 @@ from workbench.engine import LOOK
 from workbench.inside import compared
 from workbench.methods import METHODS
 from workbench.models import MODELS
-from workbench.recipe import Recipe, digest, misfit, teacher
+from workbench.recipe import Recipe, digest, misfit, teacher, teachers
 from workbench.recipes import RECIPES
 from workbench.ui._take import finished
 
@@ -41,6 +41,8 @@ ELDER = 1000
 NOBODY = "none"
 #: Method knobs that stand in front; the others are behind "More".
 FRONT = 2
+#: Teachers of an ensemble: the same network from several seeds.
+MEMBERS = 3
 #: Floating-point operations a second of one slow core, and the longest training in seconds.
 SPEED, LONGEST = 1.5e10, 600
 #: Seconds within which a dozen students, and a teacher, of a model that the page offers train.
@@ -82,16 +84,24 @@ class Setup:
     @property
     def teaching(self) -> float:
         """About how long its first teacher takes on one slow core."""
-        first = chain(self.recipe)[0]
-        if not self.recipe.teachers:
-            return 0.0
-        batch = min(first.batch_size or first.data.size, first.data.size)
-        return first.steps * batch * 3 * _work(first.student, first.data) / SPEED
+        return sum(map(_taught_in, self._first))
 
     @property
     def untaught(self) -> float:
-        """The same while nobody has trained that teacher."""
-        return 0.0 if finished(chain(self.recipe)[0]) else self.teaching
+        """The same for those that nobody has trained yet."""
+        return sum(_taught_in(one) for one in self._first if not finished(one))
+
+    @property
+    def _first(self) -> list[Recipe]:
+        """Who teaches first: several in an ensemble."""
+        found = chain(self.recipe)
+        return list(found[1].teachers) if len(found) > 1 else []
+
+
+def _taught_in(one: Recipe) -> float:
+    """About how long a teacher learns on one slow core."""
+    batch = min(one.batch_size or one.data.size, one.data.size)
+    return one.steps * batch * 3 * _work(one.student, one.data) / SPEED
 
 
 def chain(recipe: Recipe) -> list[Recipe]:
@@ -283,7 +293,9 @@ def setup(found: object, text: bool = True, own: Data | None = None) -> Setup:
     value["labelled"] = _labelled(value["labelled"], value["images"], method, knobs["labelled"])
     data = replace(whole, **{k: v for k, v in value.items() if k in Data.knobs()})
     others = {k: v for k, v in value.items() if k in Recipe.knobs()}
-    taught = (teacher(data, value["teacher"]),) if "teacher" in method.needs else ()
+    members = MEMBERS if method.key() == "ensemble" else 1
+    named = "+".join([value["teacher"]] * members)
+    taught = teachers(data, named) if "teacher" in method.needs else ()
     before = [value["assistant"]] if value["assistant"] != NOBODY else []
     before += [value["student"]] * (value["generations"] - 1)
     for place, name in enumerate(before if taught else ()):  # each teaches the next

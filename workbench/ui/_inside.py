@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -84,8 +85,14 @@ def _code(key: str) -> str:
     return (
         f'<details class="data code" data-keep="code"><summary>{words.CODE}</summary>'
         f'<pre tabindex="0"><code>{escape(METHODS[key].source())}</code></pre></details>'
-        f'<p class="aside">{escape(METHODS[key].paper)}</p>'
+        f'<p class="aside">{_linked(METHODS[key].paper)}</p>'
     )
+
+
+def _linked(paper: str) -> str:
+    """A paper, its arXiv number as the way to it."""
+    where = r'<a href="https://arxiv.org/abs/\1" target="_blank" rel="noreferrer">arXiv:\1</a>'
+    return re.sub(r"arXiv:(\d{4}\.\d{4,5})", where, escape(paper))
 
 
 # ------------------------------------------------------------------------- pairs of layers
@@ -191,7 +198,7 @@ def _seen(sight: Sight, sample: int, width: int) -> str:
     save = f'<button type="button" class="link" data-save="inside">{words.SAVE}</button>'
     drawn = draw(sight, its, mine, sample, width)
     figure = f'<div class="figure" id="inside">{drawn}</div><div class="under">{save}</div>'
-    return _part(title, note, figure, words.first_student(sight.step, sight.steps))
+    return _part(title, note, figure, words.first_student(sight.name, sight.step, sight.steps))
 
 
 Views = Sequence[Matrix]

@@ -122,10 +122,10 @@ def _idle(now: Scene, ready: str) -> str:
 def _state(now: Scene) -> str:
     sight = now.bar
     assert sight is not None
-    at = words.at_step(sight.step, sight.steps)
+    at, before = words.at_step(sight.step, sight.steps), _teaching(sight)
     rest = {
         "queued": words.waiting(sight.ahead),
-        "running": _teaching(sight) or at,
+        "running": words.teaching(*before) if before else at,
         "paused": words.PAUSED_AT.format(at),
         "stopped": words.KEPT_AT.format(at),
         "finished": words.finished(sight.seconds),
@@ -143,15 +143,15 @@ def _state(now: Scene) -> str:
     return _status(sight.state, text, sight)
 
 
-def _teaching(sight: Sight) -> str:
-    """Who learns before the students do, and how far that is; "" once they learn themselves."""
+def _teaching(sight: Sight) -> tuple[str, int, int] | None:
+    """Who learns before the students do, and how far that is; None once they learn themselves."""
     for link in _form.chain(sight.take.recipe)[:-1] if not sight.events else ():
         if finished(link) is None:
             folders = runs.takes(digest([link]))
             events = take(folders[-1]).events() if folders else []
             step = events[-1].step if events else 0
-            return words.teaching(words.teacher_name(link.student), step, link.steps)
-    return ""
+            return words.teacher_name(link.student), step, link.steps
+    return None
 
 
 def _bold(state: str, rest: str) -> str:
@@ -169,8 +169,10 @@ def _status(state: str, text: str, sight: Sight | None = None) -> str:
 
 def _progress(now: Scene | None) -> str:
     sight = now.bar if now else None
-    share = 100 * sight.step / sight.steps if sight and not sight.state == "finished" else 0
-    share = 100 if sight and sight.state == "finished" else share
+    done = (sight.step, sight.steps) if sight else (0, 1)
+    if sight and (before := _teaching(sight)):
+        done = before[1:]
+    share = 100.0 if sight and sight.state == "finished" else 100 * done[0] / done[1]
     return (
         f'<div class="progress" role="progressbar" aria-label="{words.TRAIN}" aria-valuemin="0" '
         f'aria-valuemax="100" aria-valuenow="{share:.0f}">'
@@ -462,7 +464,9 @@ def finding(now: Scene) -> str:
     if sight.active or base.active:
         learns = sight if sight.active else base
         return f'<p class="say">{_text(words.going(learns.name))}</p>'
-    chip = charts.chip(one.verdict.text)
+    apart = differences(sight.take.recipe, base.take.recipe)
+    # who differs in several things is no evidence for one of them
+    chip = charts.chip("unlike" if len(apart) > 1 else one.verdict.text)
     text = words.finding(sight.name, base.name, one.verdict, one.step)
     length = ""
     if one.step is not None:
@@ -470,7 +474,6 @@ def finding(now: Scene) -> str:
         length = words.cut(one.step, broke=shorter.state == "failed")
     elif sight.steps != base.steps:
         length = words.unequal(sight.steps, base.steps)
-    apart = differences(sight.take.recipe, base.take.recipe)
     if len(apart) > 1:
         length = f"{length} {words.confounded(apart)}".strip()
     note = words.caveat(
@@ -480,6 +483,7 @@ def finding(now: Scene) -> str:
         one.fewer,
         length,
         sight.take.recipe.student == base.take.recipe.student,
+        now.data.tests,
     )
     return (
         f'<div class="verdict" data-verdict="{one.verdict.text}">{chip}'

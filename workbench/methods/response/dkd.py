@@ -22,9 +22,9 @@ class DKD(Method):
 
     The ordinary divergence is $\mathrm{KL}(b^p\|b^q)+(1-p_y)\,\mathrm{KL}(\hat p\|\hat q)$: the
     surer the teacher, the less its opinion of the other classes counts, and that opinion is what
-    it knows beyond the label. Here both have weights of their own; α = 1 with β = 1 − p_y would be
-    distillation.
-    With two classes there is no other class, and the second part is 0.
+    it knows beyond the label. Here both have weights of their own; $\alpha=1$ with
+    $\beta=1-p_y$ would be distillation. With two classes there is no other class, and the second
+    part is 0.
 
     Shapes: student.logits (*lead, B, K), teacher.logits (B, K) or (*lead, B, K), batch.y (B,) or
     (*lead, B) with −1 = unlabelled (left out: without a label nothing can be decoupled). Terms:
