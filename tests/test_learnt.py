@@ -276,8 +276,10 @@ def test_the_gradient_of_the_contrast(drawn):
 
 def test_z_is_that_of_the_first_batch(drawn):
     method, student, teacher, batch, adapter = crd(drawn)
+    method.loss(student, teacher, batch, adapter)
     method.update(adapter, None, student, teacher, batch)
     first = adapter[0].constants.clone()
+    method.loss(student, teacher, batch, adapter)
     assert int(adapter[0].step) == 1 and bool((first != 0).all())
     method.update(adapter, None, student, teacher, batch)
     assert torch.equal(adapter[0].constants, first) and int(adapter[0].step) == 2
@@ -290,6 +292,9 @@ def test_memories_move_towards_the_views_and_keep_their_length(drawn):
         view = adapter[0].views(student.features["map"].mean(1), teacher.features["map"].mean(1))[
             0
         ]
+        method.loss(student, teacher, batch, adapter)
+        for weights in adapter.parameters():
+            weights.mul_(2).add_(0.1)  # the step: what is remembered was said before it
         method.update(adapter, None, student, teacher, batch)
     moved = F.normalize(0.25 * before[:B] + 0.75 * view, dim=-1)
     assert_close(adapter[0].student_memory[:B], moved)
@@ -322,6 +327,7 @@ def test_fewer_others_and_own_batches(drawn):
     said, log_z = adapter[0](index, pair, 64, 0.07)
     assert said.shape == (2, 3, B, 65) and log_z.shape == (2, 3)
     before = adapter[0].student_memory.clone()
+    method.loss(student, teacher, batch, adapter)
     method.update(adapter, None, student, teacher, batch)
     for i in range(3):
         moved = (adapter[0].student_memory[i] != before[i]).any(-1).nonzero().flatten()

@@ -510,6 +510,18 @@ def test_angles_need_three_samples_and_not_too_many(count):
         METHODS["rkd"]().loss(said, said, Batch(said.logits, torch.zeros(count).long()), None)
 
 
+@pytest.mark.parametrize("count", [2, 129])
+def test_distances_alone_need_two_samples_and_no_limit(count):
+    said = Outputs(torch.randn(count, 5), {"last": torch.randn(count, 1, 3)})
+    other = Outputs(said.logits, {"last": torch.randn(count, 1, 3)})
+    batch = Batch(said.logits, torch.zeros(count).long())
+    found = METHODS["rkd"](angle=0).loss(said, other, batch, None)
+    assert float(found["angles"]) == 0 and (count == 2 or float(found["distances"]) > 0)
+    with pytest.raises(BadInput, match="RKD: a batch of 1: expected at least 2"):
+        one = Outputs(said.logits[:1], {"last": said.features["last"][:1]})
+        METHODS["rkd"](angle=0).loss(one, one, Batch(one.logits, batch.y[:1]), None)
+
+
 def test_layers_are_paired_by_name_and_the_last_ones_by_default():
     here, there = ({f"hidden{k}": torch.randn(6, 1, width) for k in (1, 2)} for width in (3, 4))
     student, teacher = Outputs(torch.randn(6, 5), here), Outputs(torch.randn(6, 5), there)

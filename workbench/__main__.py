@@ -1199,6 +1199,9 @@ def _league(args: argparse.Namespace) -> int:
         ]
         rows.append("| " + " | ".join(cells) + " |")
     print("\n".join(rows))
+    others = {name: misfit(kind, *both, data.shape) for name, kind in METHODS.items()
+              if name not in fits}  # fmt: skip
+    print(*(f"\n`{name}` is not here: it {why}." for name, why in others.items()), sep="")
     return 0
 
 

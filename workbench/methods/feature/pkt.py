@@ -45,7 +45,8 @@ class PKT(Method):
     ) -> Mapping[str, Tensor]:
         """The divergence between neighbours, and cross-entropy with the labels."""
         if batch.y.shape[-1] < 2:
-            raise BadInput(f"PKT: a batch of {batch.y.shape[-1]}: expected at least 2 samples")
+            raise BadInput(f"PKT: a batch of {batch.y.shape[-1]}: expected at least 2 samples; "
+                           "set batch_size (of a loader: drop_last=True)")  # fmt: skip
         pairs = paired("PKT", self.layers, student, teacher)
         code = self.convention == "code"
         gaps = [neighbour_gap(embedding(mine), embedding(its), code) for mine, its in pairs]

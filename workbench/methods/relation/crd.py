@@ -29,6 +29,8 @@ class Views(nn.Module):
     teacher_memory: Tensor
     constants: Tensor
     step: Tensor
+    seen: Tensor  # both embeddings of the last batch, and log Z: what `keep` remembers
+    log_z: Tensor
 
     def __init__(
         self, build: Build, pair: tuple[Tensor, Tensor], sample: Batch, n: int, width: int = 128
@@ -68,25 +70,25 @@ class Views(nn.Module):
         shift = torch.randperm(n - 1, generator=draw)[:others].add_(1)
         at = index.unsqueeze(-1) + torch.cat([shift.new_zeros(1), shift]).to(index.device)
         views = torch.stack(self.views(*pair))
+        self.seen = views.detach()
         memories = torch.stack([self.teacher_memory, self.student_memory]).to(views)
         found = views @ memories.transpose(-1, -2)
         found = found.gather(-1, (at % n).expand(*found.shape[:-1], at.shape[-1]))
         found = found / per_student(temperature, found[0])
         count = max(found.shape[-1] * found.shape[-2], 1) / n
         now = found.detach().flatten(-2).logsumexp(-1) - math.log(count)
-        return found, torch.where(self.step > 0, self.constants.to(now), now)
+        self.log_z = torch.where(self.step > 0, self.constants.to(now), now)
+        return found, self.log_z
 
-    def keep(
-        self, index: Tensor, pair: tuple[Tensor, Tensor], momentum: float | Tensor, log_z: Tensor
-    ) -> None:
-        """Move the memory of a batch's samples towards what is said now."""
+    def keep(self, index: Tensor, momentum: float | Tensor) -> None:
+        """Move the memory of a batch's samples towards what was said of them before the step."""
         lead = torch.arange(len(index), device=index.device).unsqueeze(-1)
         where: Any = (..., index, slice(None)) if index.ndim == 1 else (lead, index)
         memories = (self.student_memory, self.teacher_memory)
-        for memory, view in zip(memories, self.views(*pair), strict=True):
-            share = per_student(momentum, view)
+        for memory, view in zip(memories, self.seen, strict=True):
+            share, view = per_student(momentum, view), view.to(memory)
             memory[where] = normalize(share * memory[where] + (1 - share) * view, dim=-1)
-        self.constants.copy_(log_z)
+        self.constants.copy_(self.log_z)
         self.step += 1
 
 
@@ -153,10 +155,9 @@ class Crd(Method):
         self, adapter: nn.Module, network: nn.Module, student: Outputs, teacher: Outputs | None,
         batch: Batch,
     ) -> None:  # fmt: skip
-        """Remember the views, and Z of the first batch."""
-        for views, pair in kept(adapter, self._pairs(student, teacher)):
-            _, log_z = views(batch.index, pair, int(self.others), self.sharpness)
-            views.keep(batch.index, pair, self.momentum, log_z)
+        """Remember the views that the loss has seen, and Z of the first batch."""
+        for views, _ in kept(adapter, self._pairs(student, teacher)):
+            views.keep(batch.index, self.momentum)
 
     def view(self, features: Tensor) -> Tensor:
         """The dot products of the samples' embeddings, each row of length 1."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from workbench.base import BadInput, Batch, Method, Outputs, knob
@@ -36,7 +37,8 @@ class RKD(Method):
     `code` averages over all B² pairs and B³ triplets, to which the weights belong; `paper` sums,
     and its weights are those over B² and B³ for a batch of 64.
     Pairs closer than 0.01 μ have no angle: its gradient grows with the inverse of the distance.
-    Raises BadInput for fewer than 2 samples (3 for angles), and more than 128 for angles.
+    Raises BadInput for fewer than 2 samples (3 for angles), and more than 128 for angles; with
+    angle = 0 there are none.
     """
 
     title: ClassVar[str] = "Relational KD"
@@ -54,14 +56,17 @@ class RKD(Method):
     ) -> Mapping[str, Tensor]:
         """Huber losses of distances and angles, and cross-entropy with the labels."""
         rows = len(batch.y) if batch.y.ndim == 1 else batch.y.shape[-1]
-        if not 3 <= rows <= 128:
+        angled = bool((torch.as_tensor(self.angle) != 0).any())
+        if not 2 + angled <= rows <= (128 if angled else rows):
             raise BadInput(
-                f"RKD: a batch of {rows}: expected 3 to 128 samples, because an angle needs three "
-                "and all triplets are compared; set batch_size"
+                f"RKD: a batch of {rows}: expected {'3 to 128' if angled else 'at least 2'} "
+                "samples, because an angle needs three and all triplets are compared; set "
+                "batch_size (of a loader: drop_last=True)"
             )
         pairs = paired("RKD", self.layers, student, teacher)
         both = [(embedding(mine), embedding(its)) for mine, its in pairs]
-        each = [sum((of(*p) for p in both[1:]), of(*both[0])) for of in (distances, angles)]
+        terms = (distances, angles if angled else lambda mine, its: 0 * distances(mine, its))
+        each = [sum((of(*p) for p in both[1:]), of(*both[0])) for of in terms]
         size = [rows**2, rows**3] if self.convention == "paper" else [1, 1]
         return {
             "distances": self.distance * size[0] * each[0],
