@@ -770,7 +770,7 @@ def test_own_data_train_from_the_command_line(tmp_path, call):
     for bad, said in (
         (["--data", f"own:path={path},images=6", "--images", "7"], "given twice (6 and 7)"),
         (["--data", f"own:path={path}x"], "cannot be read (No such file or directory)"),
-        (["--data", f"{path}x.zip"], "x.zip: no such file"),
+        (["--data", f"{path}x.zip"], "x.zip: no such file or folder"),
         (["--data", "own"], "Own(path=): expected a folder, .zip, .npz or .csv"),
         (["--data", "digits", "--side", "16"], "Digits: has no knob 'side'"),
         (["--data", "digist"], "did you mean 'digits'?"),

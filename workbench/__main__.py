@@ -233,8 +233,9 @@ def _data(args: argparse.Namespace) -> Data:
 
     name, colon, rest = args.data.partition(":")
     if name in DATA or not os.path.exists(args.data):
-        if name not in DATA and Path(args.data).suffix.lower() in (".zip", ".npz", ".csv"):
-            raise BadInput(f"{args.data}: no such file")
+        place = os.sep in args.data or Path(args.data).suffix.lower() in (".zip", ".npz", ".csv")
+        if name not in DATA and place:
+            raise BadInput(f"{args.data}: no such file or folder")
         kind = DATA[name]
         given = kind.given(rest)
     else:
@@ -450,11 +451,10 @@ def _groups(args: argparse.Namespace) -> list[tuple[list[Recipe], list[str]]]:
 
 
 def _seeds(method: Method, args: argparse.Namespace) -> list[Recipe]:
-    from workbench.recipe import Recipe, teachers
+    from workbench.recipe import Recipe, taught_by
 
     data = _data(args)
-    taught = "teacher" in method.needs
-    by = teachers(data, args.teacher or "mlp-256-256") if taught else ()
+    by = taught_by(method, data, args.teacher or "mlp-256-256")
     values = _recipe_values(args, *Recipe.knobs())
     one = Recipe(args.student, data, method, by, **values)
     seeds = _numbers("train", args, "seeds")["seeds"]
@@ -470,6 +470,11 @@ def _train(args: argparse.Namespace) -> int:
     groups = _groups(args)
     with _progress(args.json) as report:
         for i, (group, labels) in enumerate(groups):
+            for elder in _elders(group):  # before the students, who wait for them
+                taught = Run(elder, device=args.device)
+                for event in taught if taught.status.status != "done" else ():
+                    report(f"a teacher, {elder.student}, step {event.step} of {event.steps}",
+                           i / len(groups))  # fmt: skip
             run = Run(group, fresh=args.fresh, device=args.device)
             spec = args.specs[i]
             what = f"{spec if len(labels) > 1 else labels[0]}, {_students(len(group))}"
@@ -498,6 +503,14 @@ def _train(args: argparse.Namespace) -> int:
     print(_columns(rows))
     print("± is the standard deviation over seeds on one split; compare adds splits.")
     return 0
+
+
+def _elders(group: Sequence[Recipe]) -> list[Recipe]:
+    """All who taught the students of a group, and their teachers before them."""
+    found: dict[Recipe, None] = {}
+    for one in group:
+        found |= dict.fromkeys([*_elders(one.teachers), *one.teachers])
+    return list(found)
 
 
 def _over_splits(made: Mapping[str, Any], group: Sequence[Recipe]) -> str:

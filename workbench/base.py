@@ -488,6 +488,8 @@ class Method(Knobbed):
     #: out of: labels, teacher, features, maps, depth, network (a copy of the student's),
     #: classifier (the teacher's, which the student answers with), live teacher, whole batch
     needs: ClassVar[frozenset[str]] = frozenset({"teacher"})
+    #: how many teachers it has where one is named: the same network from so many seeds
+    teachers: ClassVar[int] = 1
     #: (name, share of the steps, what learns: "student", "adapter" or "both")
     stages: ClassVar[tuple[tuple[str, float, str], ...]] = (("", 1.0, "both"),)
     #: False where the loss cannot serve a stack; its students are then trained one by one

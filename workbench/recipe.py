@@ -197,6 +197,13 @@ def teacher(data: Data, student: str = "mlp-256-256") -> Recipe:
     return Recipe(student, data.whole(), **how)
 
 
+def taught_by(method: Method, data: Data, names: str = "mlp-256-256") -> tuple[Recipe, ...]:
+    """Who teaches by a method: nobody, those that are named, or of a single one so many seeds."""
+    if "teacher" not in method.needs:
+        return ()
+    return teachers(data, names if "+" in names else "+".join([names] * method.teachers))
+
+
 def teachers(data: Data, names: str = "mlp-256-256") -> tuple[Recipe, ...]:
     """The teachers of a split that names joined by + mean; a name said again has the next seed."""
     found: list[Recipe] = []

@@ -22,8 +22,7 @@ from workbench.base import BadInput, Method, twice
 from workbench.data import Data
 from workbench.engine import built
 from workbench.jobs import deaf
-from workbench.recipe import Recipe
-from workbench.recipe import teachers as taught_by
+from workbench.recipe import Recipe, taught_by, teachers
 from workbench.runs import Run
 
 #: The learning rates that an arm may choose from, by its mean validation accuracy.
@@ -62,11 +61,11 @@ def compare(
         [_arm(base, method, teacher, split) for split in _splits(data, splits)]
         for method in methods
     ]
-    teachers = [taught_by(one.data, teacher) for one in arms[0]]
+    named = [teachers(one.data, teacher) for one in arms[0]]  # the first is agreed with
+    every = [one for some in named for one in some]
+    every += [one for arm in arms for recipe in arm for one in recipe.teachers]
     with Hands(workers, device, report) as hands:
-        hands.train(
-            [[one] for some in teachers for one in some], "training the teachers", 0.0, 0.3
-        )
+        hands.train([[one] for one in dict.fromkeys(every)], "training the teachers", 0.0, 0.3)
         rates = [learning_rate] * len(arms)
         if learning_rate is None:
             rates = list(_choose(arms, seeds, hands))
@@ -74,11 +73,9 @@ def compare(
             [_seeded(one.but(learning_rate=rate), seeds) for one in arm]
             for arm, rate in zip(arms, rates, strict=True)
         ]
-        every = [group for arm in groups for group in arm]
-        hands.train(every, "training the students", 0.7, 0.98)
-    reports = [
-        [Run(g).reports(t[0]) for g, t in zip(arm, teachers, strict=True)] for arm in groups
-    ]
+        students = [group for arm in groups for group in arm]
+        hands.train(students, "training the students", 0.7, 0.98)
+    reports = [[Run(g).reports(t[0]) for g, t in zip(arm, named, strict=True)] for arm in groups]
     report("done", 1.0)
     return _judged(methods, groups, reports, rates)
 
@@ -100,8 +97,7 @@ def _splits(data: Data, splits: int) -> list[Data]:
 
 
 def _arm(base: Recipe, method: Method, model: str, data: Data) -> Recipe:
-    taught = taught_by(data, model) if "teacher" in method.needs else ()
-    return base.but(method=method, data=data, teachers=taught)
+    return base.but(method=method, data=data, teachers=taught_by(method, data, model))
 
 
 def _seeded(arm: Recipe, seeds: int) -> list[Recipe]:

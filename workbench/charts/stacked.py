@@ -40,7 +40,7 @@ def losses(terms: Sequence[Term], *, width: float, total: int | None = None) -> 
     """
     height = max(HEIGHT, ROW * len(terms))
     room = max((_text_width(t.name, 13) for t in terms), default=0) + 22
-    right = width - min(max(room, 96), 0.5 * width)
+    right = width - min(max(room, 96), 0.58 * width)
     edges = _edges(terms)
     low = min((v for row in edges for pair in row for v in pair), default=0.0)
     high = max((v for row in edges for pair in row for v in pair), default=0.0)

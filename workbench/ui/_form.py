@@ -24,7 +24,7 @@ from workbench.engine import LOOK
 from workbench.inside import compared
 from workbench.methods import METHODS
 from workbench.models import MODELS
-from workbench.recipe import Recipe, digest, misfit, teacher, teachers
+from workbench.recipe import Recipe, digest, misfit, taught_by, teacher
 from workbench.recipes import RECIPES
 from workbench.ui._take import finished
 
@@ -41,8 +41,6 @@ ELDER = 1000
 NOBODY = "none"
 #: Method knobs that stand in front; the others are behind "More".
 FRONT = 2
-#: Teachers of an ensemble: the same network from several seeds.
-MEMBERS = 3
 #: Floating-point operations a second of one slow core, and the longest training in seconds.
 SPEED, LONGEST = 1.5e10, 600
 #: Seconds within which a dozen students, and a teacher, of a model that the page offers train.
@@ -293,9 +291,7 @@ def setup(found: object, text: bool = True, own: Data | None = None) -> Setup:
     value["labelled"] = _labelled(value["labelled"], value["images"], method, knobs["labelled"])
     data = replace(whole, **{k: v for k, v in value.items() if k in Data.knobs()})
     others = {k: v for k, v in value.items() if k in Recipe.knobs()}
-    members = MEMBERS if method.key() == "ensemble" else 1
-    named = "+".join([value["teacher"]] * members)
-    taught = teachers(data, named) if "teacher" in method.needs else ()
+    taught = taught_by(method, data, value["teacher"])
     before = [value["assistant"]] if value["assistant"] != NOBODY else []
     before += [value["student"]] * (value["generations"] - 1)
     for place, name in enumerate(before if taught else ()):  # each teaches the next

@@ -509,6 +509,7 @@ def _wire(
         button.click(pressed, [button, token, form], page, **quiet).success(**chain)
     for area in (presets, *(parts[n] for n in ("status", "image", "pins", "samples"))):
         area.click(clicked, [token, form], [form, *page], **quiet)
+    parts["finding"].click(clicked, [token, form], [form, *page], **quiet).success(**chain)
     told = [parts[name] for name in (*BUTTONS, "status", *ABOUT)]
     form.input(changed, [token, form], told, trigger_mode="always_last", **quiet)
     one_at_a_time = quiet | {"concurrency_limit": 1}  # reading takes memory

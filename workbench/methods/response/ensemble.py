@@ -30,6 +30,7 @@ class Ensemble(Method):
 
     title: ClassVar[str] = "Ensemble of teachers"
     paper: ClassVar[str] = "Hinton, Vinyals & Dean, 2015, arXiv:1503.02531; You et al., KDD 2017"
+    teachers: ClassVar[int] = 3
 
     temperature: float = temperature(4.0)
     alpha: float = alpha(0.9)
