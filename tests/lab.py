@@ -43,7 +43,7 @@ class Hint(Named):
 
     def setup(self, student, teacher, sample, n, build):
         narrow, wide = student.features["hidden1"], teacher.features["hidden1"]
-        assert n == 1000 and not student.logits.requires_grad
+        assert int(sample.index.max()) < n <= 1000 and not student.logits.requires_grad
         return build(lambda: nn.Linear(narrow.shape[-1], wide.shape[-1]))
 
     def loss(self, student, teacher, batch, adapter):

@@ -70,7 +70,7 @@ def test_list_gives_every_registry(result):
         assert list(entry) == ["family", "paper", "knobs"]
         for knob in entry["knobs"].values():
             assert list(knob) == ["kind", "default", "low", "high", "slider", "choices", "scale",
-                                  "meaning"]  # fmt: skip
+                                  "meaning", *(["usual"] if "usual" in knob else [])]  # fmt: skip
     assert found["methods"]["label-smoothing"]["family"] == "labels"
     temperature = found["methods"]["kd"]["knobs"]["temperature"]
     assert temperature["default"] == 4 and (temperature["low"], temperature["high"]) == (0.01, 1e6)
@@ -573,8 +573,10 @@ def test_the_league_table_has_every_method(call, result, monkeypatch):
     found = result(*words, "--student", "cnn-4", "--teacher", "cnn-4")
     assert {arm["method"] for arm in found["arms"]} == set(METHODS)
     code, out, _ = call(*words)
-    lines = out.splitlines()
+    table, _, notes = out.partition("\n\n")
+    lines = table.splitlines()
     assert code == 0 and len(lines) == 2 + len(METHODS) - len(maps)
+    assert {note.split("`")[1] for note in notes.splitlines()} == maps, "who is left out is said"
     assert all(line.startswith("| ") and line.count("|") == 8 for line in (lines[0], *lines[2:]))
     shown = [float(line.split("|")[4].split("±")[0]) for line in lines[2:]]
     assert shown == sorted(shown, reverse=True)
