@@ -283,6 +283,14 @@ def threes(runs, shift):
     return sum(found) / len(found)
 
 
+def test_what_lies_inside_is_a_row_for_each_arm_of_its_recipe():
+    rows = table_below("Hints, maps, a borrowed classifier")
+    arms = {r.method.spec(also=r.method.changed()): r for r in RECIPES["inside"].recipes}
+    assert {name: float(row["rate"]) for name, row in rows.items()} == {
+        name: one.learning_rate for name, one in arms.items()
+    }
+
+
 ONESELF = ("born-again", "assistant")
 HEADINGS = ("recipe", "student", "shown", "taught by", "rate")
 

@@ -74,6 +74,8 @@ def distill(
     for name, value in fields.items():  # refused here, a caller sees what was written
         Recipe.knobs()[name].check("distill", value)
     made = _method(method, knobs, _named(layers))
+    if layers and not {"features", "depth"} & made.needs:
+        raise BadInput(f"distill(layers=…): {made.spec()} looks at no layer; leave layers out")
     total = _steps(loader, epochs, steps)
     marked = (Recipe(EXTERNAL),) if "teacher" in made.needs else ()
     recipe = Recipe(EXTERNAL, method=made, teachers=marked, steps=total, **fields)

@@ -69,7 +69,7 @@ class DeepToShallow(Method):
         if len(widths) < 2:
             raise BadInput(
                 f"DeepToShallow: the student has {len(widths)} layers with features: expected at "
-                "least 2, such as mlp-64-64 or cnn-8"
+                "least 2, such as mlp-64-64 or cnn-8, or two pairs of layers in distill"
             )
         return Heads(build, widths, student.logits.shape[-1])
 
