@@ -623,10 +623,10 @@ def finding(name: str, against: str, verdict: Any, step: int | None) -> str:
     comma = "," if "," in name else ""
     counted = f"{span}, {verdict.n} pairs{at}"
     if verdict.text == "BEATS":
-        return f"{name}{comma} beats {lower(against)} by {points} ({counted})."
+        return f"{name}{comma} beats {_aside(against)} by {points} ({counted})."
     if verdict.text == "LOSES":
         return f"{name}{comma} loses {points} to {lower(against)} ({counted})."
-    seen = f"no difference to {lower(against)} to be seen"
+    seen = f"no difference to {_aside(against)} to be seen"
     return f"{name}: {seen}, {signed(verdict.mean)} points ({counted})."
 
 
@@ -639,8 +639,14 @@ def against(mean: float | None, low: float | None, high: float | None, step: int
 
 
 def lower(name: str) -> str:
-    """A name inside a sentence."""
-    return name[:1].lower() + name[1:]
+    """A name inside a sentence; an abbreviation stays as it is."""
+    first = name.split(" ")[0].rstrip(",")
+    return name[:1].lower() + name[1:] if first[1:].islower() else name
+
+
+def _aside(name: str) -> str:
+    """A name within a sentence that goes on: what follows its first comma is set off."""
+    return lower(name) + ("," if "," in name else "")
 
 
 def caveat(
@@ -944,9 +950,11 @@ def link_name(method: Method, student: str, taught: bool) -> str:
     return f"{method_name(method)} {student}" if taught else f"{TEACHER} {student}"
 
 
-def link_note(generation: int, weights: int) -> str:
+def link_note(generation: int, weights: int, between: bool) -> str:
     """What a link of a chain is besides: its size, and the how-manieth of its kind."""
     size = STUDENT_MEANING.format(thousands(weights))
+    if between:
+        return f"assistant, {size}"
     return f"generation {generation}, {size}" if generation else size
 
 

@@ -21,7 +21,7 @@ from workbench.words import ABSENT, is_number, plain, thousands
 
 #: Terms that are neither the teacher's nor the labels' have no colour of a model, but a shade.
 SHADES = (0.62, 0.4, 0.24, 0.14)
-HEIGHT, ROW, GAP = 132, 36, 12
+HEIGHT, ROW, GAP = 72, 36, 12
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,8 @@ def losses(terms: Sequence[Term], *, width: float, total: int | None = None) -> 
     said = []
     places = apart(middles, ROW, ROW / 2, height - ROW / 2)
     for term, at, fill in zip(terms, places, fills, strict=True):
-        last = next((v for v in reversed(term.values) if is_number(v)), None)
-        now = ABSENT if last is None else _loss(last)
+        last = term.values[-1] if term.values else None  # none once its stage is over
+        now = _loss(float(last)) if last is not None and is_number(last) else ABSENT
         swatch = _el("rect", x=right + GAP, y=at - 15, width=4, height=30, **fill)
         out.append(_el("g", swatch, class_=_role(term.role)))
         x = right + GAP + 10

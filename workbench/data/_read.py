@@ -12,6 +12,7 @@ import hashlib
 import io
 import math
 import os
+import re
 import stat
 import sys
 import warnings
@@ -368,6 +369,8 @@ def _table(path: Path, label: str) -> Found:
         text = data.decode("utf-8-sig")
         first = text.split("\n", 1)[0]
         mark = max(",;\t", key=first.count)
+        if mark == ";":  # where cells are parted by ; a comma is a decimal point
+            text = re.sub(r"(?<=\d),(?=\d)", ".", text)
         rows = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=mark) if row]
     except (UnicodeDecodeError, csv.Error) as error:
         raise BadInput(f"{path}: is no table in UTF-8 that can be read ({error})") from None

@@ -181,7 +181,8 @@ def received(content: bytes, name: str, folder: Path, most: int = BYTES) -> Own:
     except BadInput as error:
         if fresh:
             path.unlink()
-        raise BadInput(str(error).replace(str(path), name[:60])) from None
+        said = str(error).replace(", unless --label names another", "")  # no such choice here
+        raise BadInput(said.replace(str(path), name[:60])) from None
 
 
 def _content(found: Found) -> str:

@@ -91,7 +91,7 @@ def _code(key: str) -> str:
 
 def _linked(paper: str) -> str:
     """A paper, its arXiv number as the way to it."""
-    where = r'<a href="https://arxiv.org/abs/\1" target="_blank" rel="noreferrer">arXiv:\1</a>'
+    where = r'<a href="https://arxiv.org/abs/\1" target="_blank" rel="noreferrer">\g<0></a>'
     return re.sub(r"arXiv:(\d{4}\.\d{4,5})", where, escape(paper))
 
 
@@ -262,8 +262,8 @@ def _lineage(sight: Sight, sights: Sequence[Sight], width: int) -> str:
     links = _form.chain(sight.take.recipe)
     if len(links) < 3:
         return ""
-    known = [_generation(links[: i + 1], sights) for i in range(len(links) - 1)]
-    known.append(_link(links, sight.role, scores(sight)))
+    known = [_generation(links, i, sights) for i in range(len(links) - 1)]
+    known.append(_link(links, len(links) - 1, sight.role, scores(sight)))
     low = min((v for one in known for v in one.values if v is not None), default=1.0)
     span = (0.0 if low < 0.5 else 0.5, 1.0)
     drawn = lineage(known, width=width, span=span)
@@ -275,9 +275,9 @@ def _lineage(sight: Sight, sights: Sequence[Sight], width: int) -> str:
     return _part(words.LINEAGE, words.LINEAGE_NOTE, figure)
 
 
-def _generation(links: Sequence[Recipe], sights: Sequence[Sight]) -> Generation:
+def _generation(links: Sequence[Recipe], at: int, sights: Sequence[Sight]) -> Generation:
     """What is known of a teacher: the visitor's own run of it, with all its seeds, or its own."""
-    link = links[-1]
+    link = links[at]
     values: Sequence[float | None] = ()
     own = [sight for sight in sights if sight.take.recipe == link.arm() and sight.events]
     if own:
@@ -285,15 +285,17 @@ def _generation(links: Sequence[Recipe], sights: Sequence[Sight]) -> Generation:
     elif folder := finished(link):
         events = take(folder).events()
         values = events[-1].accuracy["test"] if events else ()
-    return _link(links, "teacher" if len(links) == 1 else "muted", values)
+    return _link(links, at, "muted" if at else "teacher", values)
 
 
-def _link(links: Sequence[Recipe], role: str, values: Sequence[float | None]) -> Generation:
-    """The last of some links, each the teacher of the next."""
-    recipe = links[-1]
+def _link(
+    links: Sequence[Recipe], at: int, role: str, values: Sequence[float | None]
+) -> Generation:
+    """One of some links, each the teacher of the next."""
+    recipe, last = links[at], links[-1]
     name = words.link_name(recipe.method, recipe.student, bool(recipe.teachers))
-    like = sum(link.student == recipe.student and bool(link.teachers) for link in links)
-    note = words.link_note(
-        like if recipe.teachers else 0, _form.weights(recipe.student, recipe.data)
-    )
+    like = [i for i, one in enumerate(links) if i and one.student == last.student]
+    place = like.index(at) + 1 if at in like and len(like) > 1 else 0
+    between = bool(recipe.teachers) and recipe.student != last.student
+    note = words.link_note(place, _form.weights(recipe.student, recipe.data), between)
     return Generation(role, name, note, values)

@@ -190,6 +190,7 @@ def _curve_names(names: Sequence[str], width: int) -> list[str]:
     for name, (head, *rest) in zip(names, split, strict=True):
         like = [other for first, *other in split if first == head]
         own = [part for part in rest if not all(part in other for other in like)]
+        own = _few_parts(own, like, 30 - len(head))
         temperature = next((part for part in rest if part.startswith("T = ")), "")
         if width < 500 and head == words.SHORT["kd"] and temperature:
             head = temperature  # a phone has no room for the word, and T says it
@@ -197,6 +198,14 @@ def _curve_names(names: Sequence[str], width: int) -> list[str]:
         short = ", ".join([head, *own])
         found.append(name if len(name) <= most else short)
     return found
+
+
+def _few_parts(own: Sequence[str], like: Sequence[Sequence[str]], most: int) -> list[str]:
+    """What is left of a name's parts where there is no room: those that fewest others have."""
+    kept = list(own)
+    while len(kept) > 1 and len(", ".join(kept)) + 2 > most:
+        kept.remove(max(kept, key=lambda part: sum(part in other for other in like)))
+    return kept
 
 
 def _series(now: Scene) -> list[Series]:
@@ -424,6 +433,8 @@ def everybody(now: Scene) -> str:
     temperature, _ = _temperature(now)
     known = _taught(now)
     models = [_student(sight, sample, temperature) for sight in now.beside[-6:]]
+    short = _curve_names([sight.name for sight in now.beside], 500)[-6:]
+    models = [replace(one, name=name) for one, name in zip(models, short, strict=True)]
     if known:
         said = softmax(known.logits[sample], temperature)
         models.insert(0, Opinion("teacher", _teacher_name(now), said))
@@ -542,7 +553,7 @@ def _pin(now: Scene, sight: Sight) -> str:
     reports = reports and [{} if i in lost else one for i, one in enumerate(reports)]
     cells = [
         (charts.percent_sd(scores(sight)), ""),
-        (words.IS_BASE if base else _difference(now.compared.get(sight.run)), "against"),
+        (words.IS_BASE if base else _difference(now, sight), "against"),
         (_mean(reports, "agreement"), "more"),
         (_mean(reports, "ece"), "more"),
         (words.seconds(sight.seconds), "more"),
@@ -580,11 +591,20 @@ def _act(do: str, run: str, text: str, name: str) -> str:
     )
 
 
-def _difference(one: Compared | None) -> str:
+def _difference(now: Scene, sight: Sight) -> str:
+    one = now.compared.get(sight.run)
     if one is None or one.verdict.mean is None:
         return words.ABSENT
     found = one.verdict
-    return words.against(found.mean, found.low, found.high, one.step)
+    mark = "≠ " if _unlike(now, sight) else ""
+    return mark + words.against(found.mean, found.low, found.high, one.step)
+
+
+def _unlike(now: Scene, sight: Sight) -> bool:
+    """Whether a run and the baseline differ in several things, so that neither explains it."""
+    if now.baseline is None:
+        return False
+    return len(differences(sight.take.recipe, now.baseline.take.recipe)) > 1
 
 
 def _mean(reports: Sequence[dict[str, float | None]] | None, name: str) -> str:
@@ -619,7 +639,7 @@ def _strips(now: Scene) -> str:
         rows.append(
             charts.Difference(
                 sight.role, sight.name, one.pairs, found.mean, found.low, found.high, note,
-                found.text.lower(),
+                "unlike" if _unlike(now, sight) else found.text.lower(),
             )
         )  # fmt: skip
     if not rows:
