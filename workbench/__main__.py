@@ -432,7 +432,8 @@ def _spec_help() -> str:
 
 def _groups(args: argparse.Namespace) -> list[tuple[list[Recipe], list[str]]]:
     """The runs that are asked for, a named recipe's or the seeds of each method; their arms."""
-    from workbench.base import BadInput
+    from workbench.base import BadInput, unknown
+    from workbench.methods import METHODS
     from workbench.recipe import arms
     from workbench.recipes import RECIPES
 
@@ -445,6 +446,9 @@ def _groups(args: argparse.Namespace) -> list[tuple[list[Recipe], list[str]]]:
             recipes = list(RECIPES[spec].recipes)
             found.append((recipes, _told_apart(list(arms(recipes)))))
         else:
+            name = spec.partition(":")[0]
+            if name not in METHODS:
+                raise unknown("method or recipe", name, [*METHODS, *RECIPES])
             method, label = _method(spec)
             found.append((_seeds(method, args), [label]))
     return found

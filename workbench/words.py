@@ -198,10 +198,15 @@ def taught_on(size: int, pictures: bool) -> str:
     return f"Trained on all {count} {'images' if pictures else 'samples'}."
 
 
-def axis(tests: int, pictures: bool) -> str:
-    """What the chart shows."""
-    count = thousands(tests) if tests >= 10_000 else tests
-    return f"Right on the {count} test {'images' if pictures else 'samples'}"
+def axis(tests: int, pictures: bool, some: int = 0) -> str:
+    """What the chart shows; `some`: how many are looked at on the way, where that is not all."""
+    count, what = (
+        thousands(tests) if tests >= 10_000 else tests,
+        "images" if pictures else "samples",
+    )
+    if some and some < tests:
+        return f"Right on {some} test {what}, in the end on all {count}"
+    return f"Right on the {count} test {what}"
 
 
 def sample_said(place: int, label: str) -> str:

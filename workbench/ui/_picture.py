@@ -9,6 +9,7 @@ from workbench import charts, runs, words
 from workbench.charts import Opinion, Series, escape
 from workbench.charts.stacked import Term, losses
 from workbench.data import DATA, Data
+from workbench.engine import LOOK
 from workbench.recipe import Recipe, digest
 from workbench.ui import _form, _inside
 from workbench.ui._compare import Compared, compare, differences, scores, tuned
@@ -262,7 +263,7 @@ def chart(now: Scene) -> str:
 
 
 def _axis(now: Scene) -> str:
-    return words.axis(now.data.tests, len(now.data.shape) == 3)
+    return words.axis(now.data.tests, len(now.data.shape) == 3, LOOK)
 
 
 def chart_tools(now: Scene) -> str:
