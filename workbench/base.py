@@ -556,6 +556,10 @@ class Method(Knobbed):
         """The stages of this method with these knobs."""
         return self.stages
 
+    def batches(self) -> tuple[float, float]:
+        """How many samples a batch may have, at least and at most."""
+        return 1, math.inf
+
     def update(
         self,
         adapter: nn.Module,

@@ -468,8 +468,10 @@ def _knob_parts(method: Method) -> list[str]:
 USUAL_TEACHER = "mlp-256-256"
 
 
-def teacher_name(student: str) -> str:
-    """'Teacher', or 'Teacher cnn-8' where it is not the usual one."""
+def teacher_name(student: str, several: int = 1) -> str:
+    """'Teacher', or 'Teacher cnn-8' where it is not the usual one; or '3 teachers'."""
+    if several > 1:
+        return f"{several} teachers"
     return TEACHER if student == USUAL_TEACHER else f"{TEACHER} {student}"
 
 
@@ -623,6 +625,8 @@ def finding(name: str, against: str, verdict: Any, step: int | None) -> str:
     points = f"{abs(100 * verdict.mean):.1f} points"
     if verdict.low is None:
         return f"One pair only: {signed(verdict.mean)} points, which says nothing about chance."
+    if verdict.mean == verdict.low == verdict.high == 0:
+        return f"{name}: the same as {_aside(against)} in every one of {verdict.n} pairs."
     span = f"95{NARROW}% interval {interval(verdict.low, verdict.high)}"
     at = f" at step {thousands(step)}" if step is not None else ""
     comma = "," if "," in name else ""
@@ -693,6 +697,12 @@ def cut(step: int, broke: bool) -> str:
         f"Compared at step {thousands(step)}, where one of them was stopped. "
         "A stop chosen by eye makes the interval look surer than it is."
     )
+
+
+def batch(title: str, rows: int, low: float, high: float) -> str:
+    """That a method cannot do with so many images at once, and what to turn."""
+    at = f"{low:g} to {high:g}" if high < math.inf else f"at least {low:g}"
+    return f"{title} compares {at} images at a time, not {rows}: set Batch size under More."
 
 
 def control(student: str, images: int) -> str:
@@ -790,6 +800,7 @@ VERDICTS = {
     "beats": "BEATS",
     "loses": "LOSES",
     "inconclusive": "INCONCLUSIVE",
+    "equal": "EQUAL",
     "unlike": "NOT LIKE FOR LIKE",  # they differ in more than the method
 }
 WORSE, BETTER = "worse", "better"

@@ -1251,6 +1251,7 @@ _CHIPS = {
     "beats": ("kd", "↑"),
     "loses": ("labels", "↓"),
     "inconclusive": ("muted", "≈"),
+    "equal": ("muted", "="),
     "unlike": ("muted", "≠"),
 }
 

@@ -297,6 +297,10 @@ def setup(found: object, text: bool = True, own: Data | None = None) -> Setup:
     for place, name in enumerate(before if taught else ()):  # each teaches the next
         taught = (Recipe(name, data, method, taught, seed=ELDER + place, **others),)
     recipe = Recipe(value["student"], data, method, taught, **others)
+    low, high = method.batches()
+    rows = min(recipe.batch_size or data.images, data.images)
+    if not low <= rows <= high:
+        raise BadInput(words.batch(method.title, rows, low, high))
     compared(recipe)  # says what is wrong with the names of layers
     made = Setup(recipe, value["seeds"])
     long = made.seconds + made.teaching

@@ -198,7 +198,8 @@ def _seen(sight: Sight, sample: int, width: int) -> str:
     save = f'<button type="button" class="link" data-save="inside">{words.SAVE}</button>'
     drawn = draw(sight, its, mine, sample, width)
     figure = f'<div class="figure" id="inside">{drawn}</div><div class="under">{save}</div>'
-    return _part(title, note, figure, words.first_student(sight.name, sight.step, sight.steps))
+    name = words.method_name(recipe.method)
+    return _part(title, note, figure, words.first_student(name, sight.step, sight.steps))
 
 
 Views = Sequence[Matrix]
@@ -215,7 +216,7 @@ def _maps(sight: Sight, its: Views, mine: Views, sample: int, width: int) -> str
         Maps(role, who, [_grid(one[sample], g) for one, g in zip(seen, grids, strict=False)])
         for role, who, seen, grids in (
             ("teacher", name, its, _grids(recipe, 1)),
-            (sight.role, sight.name, mine, _grids(recipe, 0)),
+            (sight.role, words.method_name(recipe.method), mine, _grids(recipe, 0)),
         )
     )
     titles = [words.pair_title(*pair) for pair in inside.drawn(recipe)]
@@ -230,7 +231,7 @@ def _relations(sight: Sight, its: Views, mine: Views, sample: int, width: int) -
     ends = words.SHOWS[recipe.method.shows][2]
     return relations(
         Related("teacher", words.teacher_name(recipe.teachers[0].student), its[-1]),
-        Related(sight.role, sight.name, mine[-1] if mine else []),
+        Related(sight.role, words.method_name(recipe.method), mine[-1] if mine else []),
         [known.names[labels[i]][:4] for i in inside.related(labels)],
         width=width,
         near=ends == words.FAR_NEAR,

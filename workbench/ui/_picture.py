@@ -14,7 +14,17 @@ from workbench.recipe import Recipe, digest
 from workbench.ui import _form, _inside
 from workbench.ui._compare import Compared, compare, differences, scores, tuned
 from workbench.ui._desk import Sight, current, look
-from workbench.ui._take import Example, Shown, Teacher, finished, heard, shown, softmax, take
+from workbench.ui._take import (
+    Example,
+    Shown,
+    Teacher,
+    finished,
+    heard,
+    shown,
+    softmax,
+    take,
+    together,
+)
 from workbench.ui._visitor import Visitor
 
 #: Pixels of chart, image's column, page and answers, until the page reports its own.
@@ -104,7 +114,7 @@ def status(now: Scene, ready: str = "") -> str:
     `ready` is said when the form means a run that is still to come, and nothing is under way.
     """
     wrong = notice(now.message) if now.message else ""
-    idle = now.bar is None or (bool(ready) and now.bar.state == "finished")
+    idle = now.bar is None or (bool(ready) and now.bar.state in ("finished", "failed"))
     said = _idle(now, ready) if idle else _state(now)
     fast = now.visitor.hurried
     pace = (
@@ -226,12 +236,18 @@ def _teacher(now: Scene) -> Recipe:
 
 def _taught(now: Scene) -> Teacher | None:
     """The teacher of the run in the picture; the shipped one when there is none."""
-    return heard(_teacher(now))
+    return heard(_teacher(now)) if len(several := _several(now)) < 2 else together(several)
+
+
+def _several(now: Scene) -> tuple[Recipe, ...]:
+    """The teachers of the run in the picture."""
+    sight = now.chosen or now.bar or now.baseline
+    return sight.take.recipe.teachers if sight else ()
 
 
 def _teacher_name(now: Scene) -> str:
-    """'Teacher', and which one where it is not the usual one."""
-    return words.teacher_name(_teacher(now).student)
+    """'Teacher', and which one where it is not the usual one; or how many they are."""
+    return words.teacher_name(_teacher(now).student, len(_several(now)))
 
 
 def _floor(now: Scene) -> float:
@@ -478,7 +494,9 @@ def finding(now: Scene) -> str:
         return f'<p class="say">{_text(words.going(learns.name))}</p>'
     apart = differences(sight.take.recipe, base.take.recipe)
     # who differs in several things is no evidence for one of them
-    chip = charts.chip("unlike" if len(apart) > 1 else one.verdict.text)
+    same = one.verdict.mean == one.verdict.low == one.verdict.high == 0
+    word = "equal" if same else one.verdict.text
+    chip = charts.chip("unlike" if len(apart) > 1 else word)
     text = words.finding(sight.name, base.name, one.verdict, one.step)
     length = ""
     if one.step is not None:

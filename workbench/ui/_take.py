@@ -6,6 +6,7 @@ import functools
 import math
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from workbench.base import BadInput, Trouble
 from workbench.data import DATA, Data, as_address, as_numbers
 from workbench.engine import listen
 from workbench.events import Event
+from workbench.functional import mixture
 from workbench.recipe import Recipe, arms, digest, teacher
 from workbench.runs import GALLERY, Damaged, Lease, Run, Status
 
@@ -165,11 +167,22 @@ def heard(recipe: Recipe) -> Teacher | None:
         return None
 
 
+def together(recipes: Sequence[Recipe]) -> Teacher | None:
+    """What several teachers say together: the mean of their probabilities, as logits."""
+    folders = [finished(recipe) for recipe in recipes]
+    try:
+        here = all(recipe.data.here() for recipe in recipes)
+        return _heard(*(one for one in folders if one)) if all(folders) and here else None
+    except BadInput:
+        return None
+
+
 @functools.lru_cache(maxsize=32)
-def _heard(folder: Path) -> Teacher:
-    run = Run.at(folder)
-    test = run.recipes[0].data.parts()["test"]
-    logits = listen(run.student(), test.x).logits
+def _heard(*folders: Path) -> Teacher:
+    runs_ = [Run.at(folder) for folder in folders]
+    test = runs_[0].recipes[0].data.parts()["test"]
+    each = [listen(run.student(), test.x).logits for run in runs_]
+    logits = each[0] if len(each) == 1 else mixture(torch.stack([z.log_softmax(-1) for z in each]))
     right = (logits.argmax(-1) == test.y).to(torch.float64).mean()
     return Teacher(float(right), tuple(tuple(row) for row in logits[:GALLERY].tolist()))
 

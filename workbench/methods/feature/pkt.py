@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
@@ -54,6 +55,10 @@ class PKT(Method):
             "neighbours": self.weight * sum(gaps[1:], gaps[0]),
             "labels": cross_entropy(student.logits, batch.y),
         }
+
+    def batches(self) -> tuple[float, float]:
+        """A neighbour is another sample."""
+        return 2, math.inf
 
     def view(self, features: Tensor) -> Tensor:
         """How probable each sample makes every other as its neighbour."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
@@ -56,8 +57,9 @@ class RKD(Method):
     ) -> Mapping[str, Tensor]:
         """Huber losses of distances and angles, and cross-entropy with the labels."""
         rows = len(batch.y) if batch.y.ndim == 1 else batch.y.shape[-1]
-        angled = bool((torch.as_tensor(self.angle) != 0).any())
-        if not 2 + angled <= rows <= (128 if angled else rows):
+        low, high = self.batches()
+        angled = low == 3
+        if not low <= rows <= high:
             raise BadInput(
                 f"RKD: a batch of {rows}: expected {'3 to 128' if angled else 'at least 2'} "
                 "samples, because an angle needs three and all triplets are compared; set "
@@ -73,6 +75,11 @@ class RKD(Method):
             "angles": self.angle * size[1] * each[1],
             "labels": cross_entropy(student.logits, batch.y),
         }
+
+    def batches(self) -> tuple[float, float]:
+        """Angles need three samples, and are compared in all triplets; distances need two."""
+        angled = bool((torch.as_tensor(self.angle) != 0).any())
+        return (3, 128) if angled else (2, math.inf)
 
     def view(self, features: Tensor) -> Tensor:
         """The distances between samples over their mean."""
