@@ -205,6 +205,14 @@ def table_below(heading):
     return {line[0]: dict(zip(lines[0], line, strict=True)) for line in lines[2:]}
 
 
+def test_every_method_stands_in_a_table():
+    part = TEXT.split("## Every method, one table")[1].split("\n## ")[0]
+    tables = re.findall(r"(?:\|.*\|\n)+", part)
+    names = [set(re.findall(r"^\| `([\w-]+)` ", table, re.M)) for table in tables]
+    maps = {name for name, method in METHODS.items() if {"maps", "depth"} & method.needs}
+    assert names == [set(METHODS) - maps, maps | {"scratch", "kd"}, set(METHODS) - maps]
+
+
 @pytest.mark.slow
 def test_the_league_table_is_found_again(kept):
     table = table_below("Every method, one table")
