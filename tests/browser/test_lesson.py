@@ -180,9 +180,12 @@ def guess(page, at):
     axis = picture(page, "wb-axis", at)
     before = axis.get_attribute("aria-label")
     handle = page.locator(".wb-guess .noUi-handle").nth(at)
-    handle.hover()
-    box = handle.bounding_box()
+    box = None
+    while box != (box := handle.bounding_box()):  # a page that still grows would move it away
+        handle.hover()
+        page.wait_for_timeout(200)
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
     page.mouse.down()
     page.mouse.move(x + 40, y, steps=20)
     page.mouse.up()
