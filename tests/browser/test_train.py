@@ -171,12 +171,12 @@ def test_the_pace_can_be_left_and_taken_up(browser, tmp_path):
         run(page, "Continue")
         expect(pace).to_have_text("Full speed")
         pace.click()
-        expect(status(page)).to_contain_text("Finished", timeout=15_000)
+        expect(status(page)).to_contain_text("Finished", timeout=30_000)
         expect(pace).to_have_text("Slow down")
         set_knob(page, "#f-kd-temperature", 2)
         expect(status(page)).to_contain_text("At full speed.")
         run(page)
-        expect(status(page)).to_contain_text("Finished", timeout=15_000)
+        expect(status(page)).to_contain_text("Finished", timeout=30_000)
         pace.click()
         set_knob(page, "#f-kd-temperature", 3)
         run(page)
@@ -353,7 +353,8 @@ def test_it_fits_and_everybody_can_use_it(visit, keep, width, theme):
     expect(page.locator("#more-about .forest")).to_be_visible()
     page.wait_for_function(
         """() => [...document.querySelectorAll('.more-about svg.chart')]
-        .every((e) => e.getBoundingClientRect().right <= innerWidth)"""
+        .every((e) => e.getBoundingClientRect().right <= innerWidth)""",
+        timeout=30_000,
     )
     assert_usable(page)
     keep(page, f"train-{width}-{theme}")
@@ -519,7 +520,7 @@ def test_own_data_are_taken_in_trained_on_and_nobody_elses(visit, keep, server, 
     assert page.locator("#f-student option", has_text="cnn").count() == 0
     page.fill("#f-seeds", "2")
     page.locator("#do-main").click()
-    expect(page.locator("#status")).to_contain_text("Finished", timeout=15_000)
+    expect(page.locator("#status")).to_contain_text("Finished", timeout=30_000)
     expect(page.locator("#chart")).to_contain_text("12 test samples")
     expect(page.locator("#image")).to_contain_text("Test sample")
     assert page.locator("#wide i:text-is('a')").count() == 0

@@ -214,7 +214,7 @@ def go_on(token: str) -> None:
         one.put(replace(sight.entry, view="live"))
         one.chosen = sight.run
         folder, who = sight.entry.folder, follower(one.key)
-    jobs.command(folder, who, _speed(one))
+        jobs.command(folder, who, _speed(one))  # before the pace can be turned
     if _state(replace(sight.entry, view="live"), sight.take.status(), one.key)[0] == "stopped":
         pool().resume(folder, who)
 
