@@ -10,6 +10,7 @@ import pytest
 
 from workbench import charts, jobs, runs, words
 from workbench.base import BadInput
+from workbench.evaluation import Verdict
 from workbench.jobs import Busy
 from workbench.recipe import digest
 from workbench.recipes import RECIPES
@@ -241,7 +242,7 @@ def test_an_address_opens_its_tab(query, tab):
 
 
 def judged(mean, low, high, text):
-    return SimpleNamespace(mean=mean, low=low, high=high, text=text, n=12, over="seeds")
+    return Verdict(mean, low, high, None, 12, text, "seeds", 0.95)
 
 
 BEATS = judged(0.126, 0.119, 0.134, "BEATS")

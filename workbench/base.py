@@ -79,6 +79,10 @@ class Knob:
     symbol: str = ""
     usual: tuple[tuple[str, Any], ...] = ()
 
+    def under(self, convention: str) -> Any:
+        """The default under a convention."""
+        return dict(self.usual).get(convention, self.default)
+
     def expectation(self) -> str:
         """What this knob accepts, in words."""
         if self.kind == "choice":
@@ -253,13 +257,9 @@ class Knobbed:
     def __post_init__(self) -> None:
         given = self.__dict__.pop("_given", ())
         for name, made in self.knobs().items():
-            value = getattr(self, name) if name in given else self.usual(name)
+            usual = made.under(getattr(self, "convention", ""))
+            value = getattr(self, name) if name in given else usual
             object.__setattr__(self, name, made.check(type(self).__name__, value))
-
-    def usual(self, name: str) -> Any:
-        """A knob's default under this convention."""
-        made = self.knobs()[name]
-        return dict(made.usual).get(getattr(self, "convention", ""), made.default)
 
     @classmethod
     def knobs(cls) -> dict[str, Knob]:
@@ -278,10 +278,11 @@ class Knobbed:
 
     def changed(self, also: Collection[str] = ()) -> dict[str, Any]:
         """The knobs that differ from their defaults, and `also` those, as JSON-able values."""
+        convention = getattr(self, "convention", "")
         different = {
             name: getattr(self, name)
             for name, made in self.knobs().items()
-            if name in also or {getattr(self, name)} != {made.default, self.usual(name)}
+            if name in also or {getattr(self, name)} != {made.default, made.under(convention)}
         }
         return {k: _listed(v) if isinstance(v, tuple) else v for k, v in different.items()}
 

@@ -625,7 +625,7 @@ def finding(name: str, against: str, verdict: Any, step: int | None) -> str:
     points = f"{abs(100 * verdict.mean):.1f} points"
     if verdict.low is None:
         return f"One pair only: {signed(verdict.mean)} points, which says nothing about chance."
-    if verdict.mean == verdict.low == verdict.high == 0:
+    if verdict.equal:
         return f"{name}: the same as {_aside(against)} in every one of {verdict.n} pairs."
     span = f"95{NARROW}% interval {interval(verdict.low, verdict.high)}"
     at = f" at step {thousands(step)}" if step is not None else ""

@@ -359,7 +359,9 @@ def _shaped(path: Path, x: np.ndarray, quiet: bool) -> Tensor:
 
 # ---------------------------------------------------------------------------------- table
 
-_LABEL = "; the last column is the label, unless --label names another"
+#: What only the command line can say of the label's column.
+FLAG = ", unless --label names another"
+_LABEL = f"; the last column is the label{FLAG}"
 
 
 def _table(path: Path, label: str) -> Found:

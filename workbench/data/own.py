@@ -13,7 +13,7 @@ import torch
 
 from workbench.base import BadInput, knob
 from workbench.data._data import Data, Samples, images, labelled, left_out, stratified
-from workbench.data._read import BYTES, CLASSES, COUNT, Found, read
+from workbench.data._read import BYTES, CLASSES, COUNT, FLAG, Found, read
 
 
 class Facts(NamedTuple):
@@ -181,7 +181,7 @@ def received(content: bytes, name: str, folder: Path, most: int = BYTES) -> Own:
     except BadInput as error:
         if fresh:
             path.unlink()
-        said = str(error).replace(", unless --label names another", "")  # no such choice here
+        said = str(error).replace(FLAG, "")  # no such choice here
         raise BadInput(said.replace(str(path), name[:60])) from None
 
 

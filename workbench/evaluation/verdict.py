@@ -39,6 +39,11 @@ class Verdict:
     over: Over
     coverage: float
 
+    @property
+    def equal(self) -> bool:
+        """Whether every pair scored the same: that is known, and not inconclusive."""
+        return self.mean == self.low == self.high == 0
+
     def __str__(self) -> str:
         """Such as `BEATS: +0.104 (0.086 to 0.122; 95 %, 8 seeds)`."""
         if self.mean is None:

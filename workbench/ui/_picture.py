@@ -494,8 +494,7 @@ def finding(now: Scene) -> str:
         return f'<p class="say">{_text(words.going(learns.name))}</p>'
     apart = differences(sight.take.recipe, base.take.recipe)
     # who differs in several things is no evidence for one of them
-    same = one.verdict.mean == one.verdict.low == one.verdict.high == 0
-    word = "equal" if same else one.verdict.text
+    word = "equal" if one.verdict.equal else one.verdict.text
     chip = charts.chip("unlike" if len(apart) > 1 else word)
     text = words.finding(sight.name, base.name, one.verdict, one.step)
     length = ""
