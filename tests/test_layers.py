@@ -13,7 +13,7 @@ ROOT = PACKAGE.parent
 LAYERS = [
     {"base", "functional"},
     {"methods", "specimens", "models", "data", "vision"},
-    {"recipe", "events", "evaluation", "laws", "adamw"},
+    {"recipe", "events", "evaluation", "laws", "adamw", "byhand"},
     {"recipes"},
     {"engine", "inside"},
     {"runs", "external"},

@@ -22,6 +22,10 @@ class _Alike:
     first: list[Tensor]
     second: list[Tensor]
 
+    def cut(self, gradient: Sequence[Tensor]) -> list[Tensor]:
+        """Theirs of every parameter's gradient (n, …)."""
+        return [one[self.where] for one in gradient]
+
 
 class StackedAdamW:
     r"""AdamW (Loshchilov & Hutter, 2017, arXiv:1711.05101) over stacked parameters (n, …).
@@ -51,6 +55,8 @@ class StackedAdamW:
     def _gather(self) -> None:
         """Find the neighbours that are alike."""
         self.alike: list[_Alike] = []
+        self.given: Sequence[Tensor] | None = None  # the gradient that `theirs` is cut from
+        self.theirs: list[list[Tensor]] = []
         device = self.parameters[0].device
         self.clocks = {k: torch.tensor(float(k), device=device) for k in set(self.steps)}
         places = range(len(self.rates))
@@ -70,22 +76,25 @@ class StackedAdamW:
         for p in self.parameters:
             p.grad = None
 
-    def step(self, factor: float = 1.0) -> None:
-        """One step; `factor` is the schedule's share of the learning rate."""
+    def step(self, factor: float = 1.0, gradient: Sequence[Tensor] | None = None) -> None:
+        """One step; `factor` is the schedule's share of the learning rate.
+
+        `gradient` is one tensor (n, …) for each parameter, the same ones at every step; without
+        it the parameters' own.
+        """
         b1, b2 = self.betas
-        grads = [torch.zeros_like(p) if p.grad is None else p.grad for p in self.parameters]
         for clock in self.clocks.values():
             clock.add_(1)
-        for some in self.alike:
+        for some, slopes in zip(self.alike, self._cut(gradient), strict=True):
             # The kernel behind torch.optim.AdamW(fused=True), without that class's bookkeeping,
             # which costs as much again at the size of a small student.
             torch._fused_adamw_(
                 some.weights,
-                [grad[some.where] for grad in grads],
+                slopes,
                 some.first,
                 some.second,
                 [],
-                [some.steps] * len(grads),
+                [some.steps] * len(slopes),
                 lr=some.rate * factor,
                 beta1=b1,
                 beta2=b2,
@@ -95,6 +104,15 @@ class StackedAdamW:
                 maximize=False,
             )
         self.steps = [n + lives for n, lives in zip(self.steps, self.alive, strict=True)]
+
+    def _cut(self, gradient: Sequence[Tensor] | None) -> list[list[Tensor]]:
+        """Each kernel's part of the gradient."""
+        if gradient is None:
+            own = [torch.zeros_like(p) if p.grad is None else p.grad for p in self.parameters]
+            return [some.cut(own) for some in self.alike]
+        if gradient is not self.given:  # to cut costs as much as a small kernel
+            self.given, self.theirs = gradient, [some.cut(gradient) for some in self.alike]
+        return self.theirs
 
     def freeze(self, alive: Tensor) -> None:
         """Students with alive (n,) False keep their weights until the next call."""

@@ -495,6 +495,9 @@ class Method(Knobbed):
     stages: ClassVar[tuple[tuple[str, float, str], ...]] = (("", 1.0, "both"),)
     #: False where the loss cannot serve a stack; its students are then trained one by one
     stackable: ClassVar[bool] = True
+    #: True where the loss is `functional.distillation` of its `targets`, or `toward` of a single
+    #: one: then they say all of it, and its gradient can be taken by hand (`byhand.py`)
+    fixed: ClassVar[bool] = False
     #: what `view` gives where features are compared: maps, or relations of samples by their name
     shows: ClassVar[str] = "maps"
     #: law -> why this method is a declared exception from it

@@ -19,10 +19,12 @@ from torch import Tensor, nn
 
 from workbench.adamw import StackedAdamW
 from workbench.base import PEER, BadInput, Batch, Build, Copies, Method, Outputs, Terms, stack
+from workbench.byhand import ByHand, Slope
 from workbench.data import Data, as_numbers
 from workbench.events import Event, Row, finite
 from workbench.functional import mixture, soft_log_probs
 from workbench.models import MODELS, reused
+from workbench.models.mlp import MLP
 from workbench.recipe import Recipe
 
 #: Parameters times batch size below which a second thread, or an accelerator, only costs time.
@@ -224,8 +226,10 @@ class Part:
     features: bool = False
     place: Tensor | None = None  # of a row among those shown, like y: what a memory goes by
     terms: Mapping[str, Tensor] = field(default_factory=dict)
+    slopes: list[Slope] | None = None  # by step, like `_shown`, if the gradient is by hand
     _drawn: Tensor | None = None  # the stretch of steps that `_shown` is about
     _shown: list[tuple[Tensor, Outputs | None, tuple[Tensor, ...]]] = field(default_factory=list)
+    _targets: tuple[Tensor, ...] = ()  # of the stretch, where `_shown` leaves them out
 
     def show(
         self, feed: Feed, batch: Batch, stacked: bool, like: Tensor, progress: float = 0.0
@@ -241,6 +245,8 @@ class Part:
         if feed.drawn is not self._drawn:
             self._look_up(feed.drawn, stacked, like)
         y, said, targets = self._shown[feed.at]
+        if self._targets:
+            targets = tuple(each[feed.at] for each in self._targets)
         own = batch.index.ndim > 1
         x, rows = (t[self.where] if own else t for t in (batch.x, batch.index))
         if self.live is not None:
@@ -250,6 +256,19 @@ class Part:
         if self.place is not None:
             rows = self.place[rows] if self.place.ndim == 1 else self.place.gather(-1, rows)
         return Batch(x, y, rows, batch.mask, batch.epoch, progress, stage, targets), said
+
+    def slope(self, feed: Transfer, like: Tensor) -> Slope:
+        """What the gradient by hand needs of the batch's labels and teacher."""
+        if feed.drawn is not self._drawn:
+            self._look_up(feed.drawn, True, like)
+        assert self.slopes is not None
+        return self.slopes[feed.at]
+
+    def fixed(self) -> bool:
+        """Whether its targets say all of its loss."""
+        declared = vars(type(self.method)).get("fixed", False)  # not by who only inherits it
+        plain = self.adapter is None and self.live is None and len(self.method.plan()) == 1
+        return bool(declared) and plain and not self.features
 
     def _look_up(self, drawn: Tensor, stacked: bool, like: Tensor) -> None:
         """What labels, teacher and method have for a stretch of steps (S, B) or (S, n, B)."""
@@ -271,7 +290,10 @@ class Part:
         if self.live is None:
             lead = y.unsqueeze(1) if stacked and y.ndim == 2 else y
             found = self.method.targets(like, heard, Batch(like, lead))
-            targets = list(zip(*(each.unbind() for each in found), strict=True)) or targets
+            if self.slopes is None:
+                targets = list(zip(*(each.unbind() for each in found), strict=True)) or targets
+            else:  # few steps ask for the targets themselves
+                self._targets, self.slopes = found, Slope.of(found).unbind()
             if heard is not None and (not found or type(self.method).setup is not Method.setup):
                 said = heard.unbind()
         self._drawn, self._shown = drawn, list(zip(y.unbind(), said, targets, strict=True))
@@ -306,13 +328,16 @@ class Stack:
     alive: Tensor | None = None
     seen: dict[str, Tensor] = field(default_factory=dict)  # part -> logits at the last event
     ones: dict[torch.Size, Tensor] = field(default_factory=dict)  # where each gradient begins
+    hand: ByHand | None = None
 
-    def learn(self, step: int, steps: int) -> None:
-        """One optimiser step for every student that is still alive."""
+    def learn(self, step: int, steps: int, tell: bool = True) -> None:
+        """One optimiser step for every student that is still alive; `tell`: the terms, too."""
         if self.alive is not None and not bool(self.alive.any()):
             return
         progress = step / steps
         batch = self.feed.batch(step)
+        if self.hand is not None and self._by_hand(self.hand, batch, progress, tell):
+            return
         features = any(part.features for part in self.parts)
         outputs = self.network(batch.x, features)
         terms: list[Tensor] = []
@@ -328,6 +353,40 @@ class Stack:
         self._step(terms, progress)
         if any(part.adapter is not None for part in self.parts):
             self._update(shown)
+
+    def _by_hand(self, hand: ByHand, batch: Batch, progress: float, tell: bool) -> bool:
+        """The step without autograd; False, and nothing done, where a student diverges in it."""
+        assert isinstance(self.feed, Transfer) and isinstance(self.optimiser, StackedAdamW)
+        z = hand.logits(batch.x.flatten(batch.index.ndim if batch.index is not None else 1))
+        heard = z.transpose(-1, -2)
+        slopes = [(part.where, part.slope(self.feed, heard)) for part in self.parts]
+        steepness = hand.back(z, slopes)
+        # elsewhere than on a CPU to look is to wait, for longer than the step takes
+        if (tell or z.device.type == "cpu") and not self._fine(steepness.sum(-1)):
+            return False
+        if tell and not self._fine(self._told(heard, batch, progress)):
+            return False
+        self.optimiser.step(self._factor(progress), hand.gradient)
+        return True
+
+    @torch.no_grad()
+    def _told(self, logits: Tensor, batch: Batch, progress: float) -> Tensor:
+        """Every student's loss at logits (n, B, K); its terms stay with the parts."""
+        totals = []
+        for part in self.parts:
+            mine, said = part.show(self.feed, batch, self.stacked, logits, progress)
+            part.terms = part.method.loss(Outputs(logits[part.where]), said, mine, None)
+            totals.append(torch.stack(list(part.terms.values())).sum(0))
+        return torch.cat(totals)
+
+    def _fine(self, each: Tensor) -> bool:
+        """Whether a number (n,) of every student who is alive is finite."""
+        if self.alive is not None:
+            each = torch.where(self.alive, each, torch.zeros_like(each))
+        return math.isfinite(float(each.sum()))
+
+    def _factor(self, progress: float) -> float:
+        return (1 + math.cos(math.pi * progress)) / 2 if self.cosine else 1.0
 
     def _living(self) -> Tensor:
         """The loss of those whose loss is finite; the others are frozen for good."""
@@ -345,7 +404,7 @@ class Stack:
                 part.optimiser.freeze(alive[part.where])
 
     def _step(self, terms: Sequence[Tensor], progress: float) -> None:
-        factor = (1 + math.cos(math.pi * progress)) / 2 if self.cosine else 1.0
+        factor = self._factor(progress)
         special = [p for p in self.parts if p.optimiser is not None or len(p.method.plan()) > 1]
         self.optimiser.zero_grad()
         for part in special:
@@ -521,7 +580,7 @@ def _advance(state: State, until: int) -> None:
     with _threads(state.threads), torch.enable_grad():
         while state.step < until and not state.halt:
             for one in state.stacks:
-                one.learn(state.step, state.steps)
+                one.learn(state.step, state.steps, tell=state.step + 1 == until)
             state.step += 1
 
 
@@ -707,6 +766,10 @@ def _stack(
         _part(one, slice(a, b), recipes[a:b], shown[a:b], teachers, where, dtype)
         for a, b in _runs([_order(recipe) for recipe in recipes])
     ]
+    if type(network) is MLP and stacked and all(part.fixed() for part in one.parts):
+        one.hand = ByHand(network)
+        for part in one.parts:
+            part.slopes = []
     return one
 
 

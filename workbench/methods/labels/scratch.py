@@ -26,6 +26,7 @@ class Scratch(Method):
     title: ClassVar[str] = "Labels only"
     paper: ClassVar[str] = "maximum likelihood; no paper needed"
     needs: ClassVar[frozenset[str]] = frozenset({"labels"})
+    fixed: ClassVar[bool] = True
 
     def targets(self, like: Tensor, teacher: Outputs | None, batch: Batch) -> tuple[Tensor, ...]:
         """Each label's share of the mean."""

@@ -29,6 +29,7 @@ class KD(Method):
 
     title: ClassVar[str] = "Distillation"
     paper: ClassVar[str] = "Hinton, Vinyals & Dean, 2015, arXiv:1503.02531"
+    fixed: ClassVar[bool] = True
 
     temperature: float = temperature(4.0)
     alpha: float = alpha(0.9)
