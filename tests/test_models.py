@@ -1,5 +1,6 @@
 """What is true of one family of networks alone; what is true of all is in the contracts."""
 
+import json
 import math
 import re
 import sys
@@ -13,7 +14,7 @@ from workbench import METHODS, MODELS, Recipe, Run, train, vision
 from workbench.base import BadInput
 from workbench.engine import begin, listen
 from workbench.evaluation import flops
-from workbench.models import layers
+from workbench.models import COSTS, counted, layers
 from workbench.recipe import digest, teacher
 
 
@@ -284,6 +285,26 @@ def test_operations_of_tokens_are_counted():
     assert flops(vit, x) == 3 * 2 * (ends + 2 * block)
     block = tokens * d * 8 * d + d * 2 * tokens * d // 2
     assert flops(mixer, x) == 3 * 2 * (ends + 2 * block)
+
+
+def test_what_models_cost_is_known_beforehand_and_right():
+    rows = json.loads(COSTS.read_text())
+    known = {(name, tuple(shape), classes): (w, n) for name, shape, classes, w, n in rows}
+    assert {name for name, shape, _ in known if shape == (1, 8, 8)} == set(MODELS)
+    assert {shape for _, shape, _ in known} >= {(1, 8, 8), (1, 28, 28), (3, 32, 32)}
+    for key, found in known.items():
+        if key[1] == (1, 8, 8) or key[0] in ("cnn-8", "mlp-16"):
+            assert counted(*key) == found, f"{key}: run python -m workbench.assets --tables"
+
+
+@pytest.mark.parametrize(
+    "name", ["mlp-64-64", "cnn-8", "vit-32-2-p2", "mixer-32-2-p2", "wrn-16-1"]
+)
+def test_operations_are_those_of_pytorchs_counter(name):
+    made = MODELS[name]((1, 12, 12), 7)
+    weights, operations = counted(name, (1, 12, 12), 7)
+    assert operations == flops(made, torch.zeros(1, 1, 12, 12))
+    assert weights == sum(p.numel() for p in made.parameters())
 
 
 # --------------------------------------------------------------------------------- adopted

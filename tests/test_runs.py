@@ -206,7 +206,7 @@ def test_halt_stops_a_training():
     assert len(Run(long()).events()) == 2
 
 
-PLACES = [(engine.Stack, "look"), (engine.Stack, "_step"), (runs.Recorder, "record"),
+PLACES = [(engine.Stack, "look"), (engine.Stack, "learn"), (runs.Recorder, "record"),
           (runs.Recorder, "note"), (runs.Recorder, "save")]  # fmt: skip
 
 

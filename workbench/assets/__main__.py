@@ -5,13 +5,19 @@ from __future__ import annotations
 import argparse
 
 from workbench.assets import make, unsound
+from workbench.assets.tables import tables
 
 
 def main() -> int:
     """Make or check; 1 if something is wrong."""
     parser = argparse.ArgumentParser(prog="python -m workbench.assets", description=__doc__)
     parser.add_argument("--check", action="store_true", help="train nothing, say what is wrong")
-    if not parser.parse_args().check:
+    parser.add_argument("--tables", action="store_true", help="only the small tables")
+    args = parser.parse_args()
+    if not args.check:
+        for file in tables():
+            print(file)
+    if not args.check and not args.tables:
         for folder in make():
             print(folder)
     wrong = unsound()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -14,6 +16,7 @@ from workbench.base import BadInput, Registry, only_class
 from workbench.models._adopted import Adopted, named
 from workbench.models._network import Network
 from workbench.models._reused import reused
+from workbench.models._work import operations
 
 
 @dataclass(frozen=True)
@@ -103,4 +106,33 @@ def layers(name: str, shape: tuple[int, ...]) -> Mapping[str, Layer]:
     }
 
 
-__all__ = ["MODELS", "Layer", "Size", "layers", "reused"]
+#: what the models cost for samples of the data sets; `python -m workbench.assets --tables`
+COSTS = Path(__file__).parent.parent / "assets" / "costs.json"
+
+
+@functools.lru_cache(maxsize=1000)
+def cost(name: str, shape: tuple[int, ...], classes: int) -> tuple[int, int]:
+    """A model's number of weights, and of operations for one sample.
+
+    Known beforehand for the data sets: to count them for all models takes seconds.
+    """
+    return _costs().get((name, shape, classes)) or counted(name, shape, classes)
+
+
+def counted(name: str, shape: tuple[int, ...], classes: int) -> tuple[int, int]:
+    """`cost`, from the network itself."""
+    network = MODELS[name].empty(shape, classes).eval()
+    weights = sum(p.numel() for p in network.parameters())
+    return weights, operations(network, torch.zeros(1, *shape))
+
+
+@functools.cache
+def _costs() -> dict[tuple[str, tuple[int, ...], int], tuple[int, int]]:
+    try:
+        rows = json.loads(COSTS.read_text(encoding="utf-8"))
+        return {(name, tuple(shape), k): (w, n) for name, shape, k, w, n in rows}
+    except (OSError, ValueError):  # it saves time, no more
+        return {}
+
+
+__all__ = ["COSTS", "MODELS", "Layer", "Size", "cost", "counted", "layers", "reused"]

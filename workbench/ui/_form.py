@@ -14,8 +14,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from workbench import words
 from workbench.base import BadInput, Knob, Method, Trouble
 from workbench.charts import escape
@@ -23,7 +21,7 @@ from workbench.data import DATA, Data
 from workbench.engine import LOOK
 from workbench.inside import compared
 from workbench.methods import METHODS
-from workbench.models import MODELS
+from workbench.models import MODELS, cost
 from workbench.recipe import Recipe, digest, misfit, taught_by, teacher
 from workbench.recipes import RECIPES
 from workbench.ui._take import finished
@@ -110,23 +108,13 @@ def chain(recipe: Recipe) -> list[Recipe]:
     return found
 
 
-@functools.lru_cache(maxsize=1000)
-def _size(student: str, shape: tuple[int, ...], classes: int) -> tuple[int, int]:
-    """Weights, and operations for one image."""
-    from workbench.evaluation import flops, parameters
-
-    with torch.device("meta"):  # counted without computing anything
-        network = MODELS[student].empty(shape, classes).eval()
-        return parameters(network), flops(network, torch.zeros(1, *shape))
-
-
 def weights(student: str, data: Data) -> int:
     """How many a model has."""
-    return _size(student, data.shape, data.classes)[0]
+    return cost(student, data.shape, data.classes)[0]
 
 
 def _work(student: str, data: Data) -> int:
-    return _size(student, data.shape, data.classes)[1]
+    return cost(student, data.shape, data.classes)[1]
 
 
 @functools.lru_cache(maxsize=100)
@@ -226,8 +214,9 @@ def _wanted(method: str) -> dict[str, list[str]]:
     """
     kind, shape, found = METHODS[method], DATA["digits"].shape, {}
     for role, first in (("student", ("mlp-64-64", "cnn-8")), ("teacher", ("cnn-32",))):
-        names = [n for n in MODELS if not misfit(kind, *_roles(kind, role, n), shape)]
-        if len(names) < len(MODELS):
+        every = {n for key in ("digits", *here()) for n in _quick(role, DATA[key]())}
+        names = [n for n in sorted(every) if not misfit(kind, *_roles(kind, role, n), shape)]
+        if len(names) < len(every):
             names.sort(key=lambda n: (n not in first, -weights(n, DATA["digits"]())))
             found[role] = names
     return found
