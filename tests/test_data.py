@@ -24,6 +24,7 @@ from workbench.data._read import SetAsideWarning
 from workbench.engine import Ensemble, Teacher, begin, listen, train
 from workbench.recipe import teacher
 from workbench.runs import prepare
+from workbench.said import pack, unpack
 
 SCRATCH, KD = METHODS["scratch"], METHODS["kd"]
 DIGITS, Own = DATA["digits"], DATA["own"]
@@ -127,17 +128,17 @@ def test_an_ensemble_asked_at_every_step_says_what_the_kept_answers_say(same):
     a, b = list(train(kept))[-1].terms, list(train(live))[-1].terms
     assert a.keys() == b.keys()
     for name, row in a.items():
-        assert b[name] == pytest.approx(row, rel=1e-4)
+        assert b[name] == pytest.approx(row, rel=1e-3)  # what is kept is rounded
 
 
 def test_features_that_would_fill_the_memory_are_asked_for_at_every_step(monkeypatch):
     recipe = Recipe("mlp-4", DIGITS(images=20), METHODS["pkt"](), (SMALL,), steps=3, events=1)
     kept = list(train(prepare([recipe])))[-1].terms
-    monkeypatch.setattr("workbench.runs.FEATURES", 100)
+    monkeypatch.setattr("workbench.runs.ROOM", 100)
     state = prepare([recipe])
     assert state.stacks[0].parts[0].live is not None
     for name, row in list(train(state))[-1].terms.items():
-        assert row == pytest.approx(kept[name], rel=1e-4)
+        assert row == pytest.approx(kept[name], rel=2e-3)  # what is kept is rounded
 
 
 # ----------------------------------------------------------------------------------- noise
@@ -188,10 +189,15 @@ def test_the_teacher_learns_from_images_and_is_asked_about_noise():
     state = prepare([recipe, plain])
     noise, images = (stack.parts[0] for stack in state.stacks)
     network = Run(SMALL).student()
-    torch.testing.assert_close(noise.said.logits, listen(network, data.seen()[:30]).logits)
-    torch.testing.assert_close(images.said.logits, listen(network, DIGITS().seen()[:30]).logits)
+    assert torch.equal(noise.said.logits, kept(network, data.seen()[:1000])[:30])
+    assert torch.equal(images.said.logits, kept(network, DIGITS().seen())[:30])
     again = prepare([recipe]).stacks[0].parts[0]
     assert torch.equal(again.said.logits, noise.said.logits)
+
+
+def kept(network, x):
+    """A network's logits as they are kept."""
+    return unpack(pack(listen(network, x).logits))
 
 
 def test_a_teacher_is_asked_about_the_images_that_are_shown_and_no_more(monkeypatch, tmp_path):
@@ -206,11 +212,13 @@ def test_a_teacher_is_asked_about_the_images_that_are_shown_and_no_more(monkeypa
     Run(SMALL).drain()
     monkeypatch.setattr("workbench.runs.listen", listening)
     network = Run(SMALL).student()
-    for images, whole in ((30, [64]), (60, []), (100, [128]), (30, [])):
+    for images, whole in ((30, 64), (60, 0), (100, 128), (30, 0)):
         asked.clear()
         (said,) = [part.said for part in prepare([taught(DIGITS(images=images))]).stacks[0].parts]
-        torch.testing.assert_close(said.logits, listen(network, DIGITS().seen()[:images]).logits)
-        assert asked == whole  # more are asked about than are shown, so that parts are the same
+        torch.testing.assert_close(said.logits, kept(network, DIGITS().seen()[:images]))
+        assert (
+            sum(asked) == whole
+        )  # more are asked about than are shown, so that parts are the same
 
 
 # --------------------------------------------------------------------------- kept in memory

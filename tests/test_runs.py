@@ -633,15 +633,6 @@ def test_a_checkpoint_of_another_shape_is_not_loaded(home):
         assert len(list(Run(small()))) == 5
 
 
-def test_a_damaged_cache_of_the_teachers_words_is_asked_again():
-    recipe = small(method=KD(), teachers=(small(seed=7),))
-    whole = list(Run(recipe))
-    (cache,) = Run(recipe.teachers[0]).folder.glob("said-*")
-    for damage in (flip, halve, garble):
-        damage(cache)
-        assert list(Run(recipe, fresh=True)) == whole
-
-
 @pytest.mark.parametrize("text", ['{"accuracy": 0.99}', "[]", "[{}]", "null", '"reports"', "{"])
 def test_a_report_that_is_not_what_was_written_is_made_again(text):
     run = Run(small())

@@ -284,7 +284,7 @@ class Part:
         targets: Sequence[tuple[Tensor, ...]] = [()] * len(drawn)
         heard = None
         if self.said is not None and self.live is None:
-            heard = self.said.rows(rows)
+            heard = self.said.rows(rows).each(lambda value: value.to(like))
             if stacked and rows.ndim == 2:
                 heard = heard.each(lambda value: value.unsqueeze(1))
         if self.live is None:
@@ -802,6 +802,11 @@ def _optimiser(
     return TorchAdamW([{"params": list(learnt), "lr": rates[0], "weight_decay": decays[0]}])
 
 
+def _held(value: Tensor, where: torch.device, dtype: torch.dtype) -> Tensor:
+    """What a teacher said as a training keeps it: half precision stays so until it is shown."""
+    return value if value.dtype == torch.float16 else value.to(where, dtype)
+
+
 def _kept(x: Tensor, where: torch.device, dtype: torch.dtype) -> Tensor:
     """Samples as a training keeps them: pixels in uint8 stay so, a quarter of the memory."""
     return x.to(where) if x.dtype == torch.uint8 else x.to(where, dtype)
@@ -839,14 +844,14 @@ def _part(
         part.place = _by_row(places).to(device)
     if first.teachers:
         found = [teachers[t, first.data.rows, first.data.split] for t in first.teachers]
-        rows = torch.arange(y.shape[-1])
-        said = joined([teacher.said.rows(rows) for teacher in found])
+        rows = slice(y.shape[-1])  # of what is larger than memory not a copy, but a view
+        said = joined([teacher.said.students(rows) for teacher in found])
         unsaid = part.features and not said.features  # too many numbers to be kept
         if "live teacher" in method.needs or first.data.augment != "none" or unsaid:
             networks = [teacher.network.to(device, dtype) for teacher in found]
             part.live = networks[0] if len(networks) == 1 else Ensemble(networks)
         else:
-            part.said = said.each(lambda v: v.to(device, dtype) if v.is_floating_point() else v)
+            part.said = said.each(lambda v: _held(v, device, dtype))
             part.y = method.transfer(part.said, y)
     _adapt(one, part, recipes, device, dtype)
     return part

@@ -45,6 +45,7 @@ from workbench.engine import ROWS, State, Teacher, begin, listen, train
 from workbench.events import Event
 from workbench.models import MODELS
 from workbench.recipe import Recipe, arms, digest
+from workbench.said import ROOM, Refused, Shelf
 
 SHIPPED = Path(__file__).parent / "assets" / "runs"
 #: How many test samples (the first, stratified) a run records its opinions about at each event.
@@ -53,8 +54,6 @@ GALLERY = 60
 UNSEEN = b"\x00\x7e"
 #: Seconds: between heartbeats, until a lease is stale, between checkpoints.
 BEAT, STALE, SAVE = 0.5, 5.0, 1.0
-#: So many numbers of a teacher's features are kept; with more, it is asked at every step.
-FEATURES = 50_000_000
 
 
 def home() -> Path:
@@ -969,18 +968,27 @@ def _teacher(
     run = _trained(recipe, device, halted)
     network = run.student()
     x = data.seen()[: ROWS * math.ceil(shown / ROWS)]
-    if features:
-        one = listen(network, x[:1], features=True).features
-        if len(x) * sum(value.numel() for value in one.values()) <= FEATURES:
-            return Teacher(network, listen(network, x, features=True))
-    cached = run.folder / f"said-{data.rows}-{data.split}.safetensors"
+    features = features and _keeps(network, x)
+
+    def ask(inside: bool) -> Iterator[Outputs]:
+        return (listen(network, part, inside) for part in x.split(ROWS))
+
+    facts = {"teacher": run.name, "weights": (run.status.sums or {}).get("weights.safetensors")}
+    shipped = run.folder.is_relative_to(SHIPPED)
+    key = f"said-{data.rows}-{data.split}"
+    shelf = Shelf(None if shipped else run.folder, key, facts, ask)
     try:
-        logits = load_tensors(cached)["logits"]
-        if len(logits) >= len(x):
-            return Teacher(network, Outputs(logits))
-    except Exception:  # no cache, or a damaged one: asking again costs a moment
-        pass
-    said = listen(network, x)
-    if not run.folder.is_relative_to(SHIPPED):
-        save_tensors(cached, {"logits": said.logits})
-    return Teacher(network, said)
+        return Teacher(network, shelf.fetch(len(x), features))
+    except Refused as error:
+        warnings.warn(f"{error}; the teacher is asked again", DamagedRunWarning, stacklevel=3)
+        shelf.forget()
+        return Teacher(network, shelf.fetch(len(x), features))
+    except OSError as error:
+        raise _refused(error) from None
+
+
+def _keeps(network: nn.Module, x: Tensor) -> bool:
+    """Whether its features about x may be kept; if not, it is asked at every step."""
+    one = listen(network, x[:1], features=True)
+    numbers = sum(value.numel() for value in (*one.features.values(), *one.extra.values()))
+    return 2 * len(x) * numbers <= ROOM
