@@ -114,6 +114,51 @@ def test_the_teacher_is_asked_about_the_augmented_pictures():
         torch.testing.assert_close(said.logits, listen(network, batch.x).logits.unsqueeze(0))
 
 
+@pytest.mark.parametrize("batch_size", [0, 10])
+def test_versions_come_in_turn_and_the_teacher_is_asked_about_each_once(batch_size, monkeypatch):
+    data = DIGITS(images=30, left_out=(3,), augment="crop", views=3)
+    (one,) = prepare([taught(data, batch_size=batch_size, steps=40)]).stacks
+    part, network, seen = one.parts[0], Run(SMALL).student(), data.seen()
+    assert part.live is None and len(seen) == 90
+    real, counts = DIGITS().parts()["train"], []
+    for step in (0, 1, 2, 3, 4, 8, 9, 35):
+        batch = one.feed.batch(step)
+        each = batch.index % 30
+        assert bool((batch.index // 30 == batch.epoch % 3).all())
+        assert torch.equal(batch.x, seen[batch.index])
+        assert not torch.equal(batch.x, real.x[each])
+        mine, said = part.show(one.feed, batch, True, torch.zeros(1, 10, 10))
+        assert torch.equal(mine.y, real.y[each]) and not bool((mine.y == 3).any())
+        torch.testing.assert_close(
+            said.logits[0] if said else heard(part, batch), kept(network, batch.x)
+        )
+        counts.append(batch.epoch % 3)
+    assert set(counts) == {0, 1, 2}
+
+
+def heard(part, batch):
+    return part.said.logits[batch.index]
+
+
+def test_versions_of_an_image_share_its_place_in_a_memory():
+    data = DIGITS(images=20, left_out=(0,), augment="shift", views=2)
+    (part,) = prepare([taught(data, method=METHODS["own-predictions"](), teachers=())]).stacks[0].parts
+    index, _ = data.transfer()
+    assert part.place.tolist() == part.place[:20].tolist() * 2
+    assert part.place[index].tolist() == list(range(len(index)))
+
+
+def test_who_has_other_versions_is_another_stack_and_another_name():
+    made = [
+        DIGITS(images=20, augment="shift", **more) for more in ({}, {"views": 2}, {"views": 3})
+    ]
+    assert len({data.rows for data in made}) == 3
+    assert len(prepare([taught(data) for data in made]).stacks) == 3
+    assert len({taught(data).name for data in made}) == 3
+    with pytest.raises(BadInput, match="views=2, augment=none"):
+        DIGITS(views=2)
+
+
 @pytest.mark.parametrize("same", [True, False])
 def test_an_ensemble_asked_at_every_step_says_what_the_kept_answers_say(same):
     """With the teachers' answers kept, or asked for: the same training, where nothing moves."""

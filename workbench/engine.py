@@ -159,14 +159,17 @@ class Transfer:
         dtype: torch.dtype = torch.float32,
     ) -> None:
         self.x, self.views, self.split, self.last = x, views, split, steps
-        self.augment = data.augmented if data and data.augment != "none" else None
+        self.augment = data.augmented if data and data.anew else None
+        self.versions, self.each = (data.views, data.images) if data and data.views else (1, 0)
         self.dtype = x.dtype if x.is_floating_point() else dtype
         smallest = min(len(view) for view in views)
         self.size = min(batch_size or smallest, smallest)
         if any(len(v) != smallest for v in views) and self.size == smallest:
             raise BadInput("one stack: whole transfer sets of different sizes do not stack")
         self.whole = all(len(view) == self.size for view in views)
-        self.still = self.whole and self.augment is None  # every step is the same
+        self.still = (
+            self.whole and self.augment is None and self.versions == 1
+        )  # every step is the same
         self.epochs = [-1] * len(views)
         self.orders = list(views)
         each = len(views) * self.size * x[0].numel()
@@ -208,7 +211,8 @@ class Transfer:
                 generator = torch.Generator().manual_seed(self.split * 1_000_003 + epoch)
                 order = torch.randperm(len(view), generator=generator).to(view.device)
                 self.orders[i], self.epochs[i] = view[order], epoch
-            pieces.append(self.orders[i][at * self.size : (at + 1) * self.size])
+            piece = self.orders[i][at * self.size : (at + 1) * self.size]
+            pieces.append(piece + epoch % self.versions * self.each)
         return (pieces[0] if len(pieces) == 1 else torch.stack(pieces)), epoch
 
 
@@ -837,17 +841,17 @@ def _part(
     first = recipes[0]
     like = torch.zeros((), device=device, dtype=dtype)
     method = stack([recipe.method for recipe in recipes], like)
-    y = _by_row(shown).to(device)
+    y = first.data.by_row(_by_row(shown)).to(device)
     part = Part(where, method, y, features="features" in method.needs)
     if type(method).setup is not Method.setup:
         places = [(index, torch.arange(len(index))) for index, _ in shown]
-        part.place = _by_row(places).to(device)
+        part.place = first.data.by_row(_by_row(places)).to(device)
     if first.teachers:
         found = [teachers[t, first.data.rows, first.data.split] for t in first.teachers]
         rows = slice(y.shape[-1])  # of what is larger than memory not a copy, but a view
         said = joined([teacher.said.students(rows) for teacher in found])
         unsaid = part.features and not said.features  # too many numbers to be kept
-        if "live teacher" in method.needs or first.data.augment != "none" or unsaid:
+        if "live teacher" in method.needs or first.data.anew or unsaid:
             networks = [teacher.network.to(device, dtype) for teacher in found]
             part.live = networks[0] if len(networks) == 1 else Ensemble(networks)
         else:

@@ -929,7 +929,7 @@ def prepare(
     asked: dict[tuple[Recipe, str, int], int] = {}  # about how many rows
     starts: dict[Recipe, nn.Module] = {}
     for recipe in recipes:
-        shown = 1 + int(recipe.data.transfer()[0].max()) if recipe.teachers else 0
+        shown = recipe.data.reach() if recipe.teachers else 0
         for teacher in recipe.teachers:
             key = (teacher, recipe.data.rows, recipe.data.split)
             asked[key] = max(shown, asked.get(key, 0))

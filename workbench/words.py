@@ -248,6 +248,7 @@ MEANINGS = {
     "learning_rate": "how far each step goes",
     "weight_decay": "pulls weights towards 0",
     "augment": "pictures change anew at each step",
+    "views": "0 = anew at each step; else versions, kept",
     "shown": "images, or noise that the teacher labels",
 }
 #: What a run is called in a chart, by method: as the field abbreviates it, where it does.
@@ -492,6 +493,7 @@ def run_name(recipe: Recipe, rates: Mapping[str, float]) -> str:
     if data.label_noise:
         parts.append(f"{percent(data.label_noise, 0)} wrong labels")
     parts += [data.augment] * (data.augment != "none")
+    parts += [f"{data.views} versions"] * (data.views > 0)
     parts += [f"noise ({data.shown})"] * (data.shown != "images")
     if recipe.learning_rate not in (1e-2, rates.get(recipe.method.key())):
         parts.append(rate(recipe))

@@ -97,7 +97,10 @@ class Data(Knobbed):
     first `labelled` images keep their label (by default all), of which a share `label_noise` is
     wrong. Instead of images it may be shown noise of their shape, which has no labels. All this
     is fixed by the split: seeds change the students alone. `augment` changes pictures anew at
-    every step. Teachers learn from the images as they are.
+    every step; with `views` each has so many changed versions, one an epoch, in turn. Either way
+    the teacher is asked about what the student sees (Beyer et al., 2021, arXiv:2106.05237, call
+    that consistent teaching), but about versions only once. Teachers learn from the images as
+    they are.
     """
 
     title: ClassVar[str]
@@ -122,6 +125,13 @@ class Data(Knobbed):
         meaning="how pictures are changed anew at every step: moved by a pixel, or by up to an "
         "eighth (crop), mirrored",
     )
+    views: int = knob(
+        0,
+        accepts=(0, 64),
+        slider=(0, 16),
+        meaning="0 = changed anew at every step, and the teacher asked every time; else every "
+        "picture has so many changed versions, about which it is asked once",
+    )
     shown: str = knob(
         "images",
         choices=SHOWN,
@@ -145,6 +155,11 @@ class Data(Knobbed):
                         f"{owner}({name}={getattr(self, name)}, shown={self.shown}): expected "
                         f"shown=images with {name}, because noise has no classes"
                     )
+        if self.views and self.augment == "none":
+            raise BadInput(
+                f"{owner}(views={self.views}, augment=none): expected augment=shift, crop or flip "
+                "with views, because versions that are not changed are all the same"
+            )
         self._sensible()
 
     def _sensible(self) -> None:
@@ -194,15 +209,21 @@ class Data(Knobbed):
 
     @property
     def rows(self) -> str:
-        """What a row of the training part is to a student, as a name: images, or which noise."""
-        return self.key() if self.shown == "images" else f"{self.key()}-{self.shown}"
+        """What a row of `seen()` is to a student, as a name: images, noise, or their versions."""
+        name = self.key() if self.shown == "images" else f"{self.key()}-{self.shown}"
+        return f"{name}-{self.augment}-{self.views}x{self.images}" if self.views else name
+
+    @property
+    def anew(self) -> bool:
+        """Whether pictures are changed at every step."""
+        return self.augment != "none" and not self.views
 
     def whole(self, shown: str = "images") -> Self:
         """The same split without surgery: every training image and label, as it is."""
         knobs = self.knobs()
         changed = {
             name: knobs[name].default
-            for name in ("labelled", "left_out", "label_noise", "augment")
+            for name in ("labelled", "left_out", "label_noise", "augment", "views")
         }
         return dataclasses.replace(
             self, images=int(knobs["images"].high or 0), shown=shown, **changed
@@ -231,10 +252,28 @@ class Data(Knobbed):
         return index, y[index]
 
     def seen(self) -> Tensor:
-        """The rows of the training part as students see them, kept like the images: (n, …)."""
-        if self.shown == "images":
-            return self.parts()["train"].kept
-        return _noise(self.whole(self.shown))
+        """The rows of the training part as students see them, kept like the images: (n, …).
+
+        With `views`, versions of the first m = `images` of them: version v of row i is v m + i.
+        """
+        whole = self.whole(self.shown)
+        if self.views:
+            return _versions(dataclasses.replace(
+                whole, images=self.images, augment=self.augment, views=self.views
+            ))  # fmt: skip
+        return self.parts()["train"].kept if self.shown == "images" else _noise(whole)
+
+    def reach(self) -> int:
+        """How many rows of `seen()`, from the first on, hold all that is shown."""
+        return self.views * self.images or 1 + int(self.transfer()[0].max())
+
+    def by_row(self, values: Tensor) -> Tensor:
+        """Something (…, P) by row of the training part, −1 where unknown, by row of `seen()`."""
+        if not self.views:
+            return values
+        missing = self.images - values.shape[-1]
+        filled = torch.nn.functional.pad(values, (0, missing), value=-1)
+        return filled.repeat((1,) * (values.ndim - 1) + (self.views,))
 
     def augmented(self, x: Tensor, step: int) -> Tensor:
         """The pictures of a step, x (B, C, H, W) or (n, B, C, H, W), changed as `augment` says.
@@ -260,6 +299,14 @@ class Data(Knobbed):
             each, rows[:, :, None], across[:, None, :]
         ]
         return moved.movedim((1, 2), (-2, -1)).movedim(0, -4).contiguous()
+
+
+@functools.lru_cache(maxsize=4)
+def _versions(data: Data) -> Tensor:
+    """The versions of the first rows one after the other: (views · images, …)."""
+    x = data.whole(data.shown).seen()[: data.images]
+    first = 1_000_000  # no run has so many steps, so no version is a step's of a run without views
+    return torch.cat([data.augmented(x, first + v) for v in range(data.views)])
 
 
 @functools.lru_cache(maxsize=4)
