@@ -142,7 +142,9 @@ def heard(part, batch):
 
 def test_versions_of_an_image_share_its_place_in_a_memory():
     data = DIGITS(images=20, left_out=(0,), augment="shift", views=2)
-    (part,) = prepare([taught(data, method=METHODS["own-predictions"](), teachers=())]).stacks[0].parts
+    (part,) = (
+        prepare([taught(data, method=METHODS["own-predictions"](), teachers=())]).stacks[0].parts
+    )
     index, _ = data.transfer()
     assert part.place.tolist() == part.place[:20].tolist() * 2
     assert part.place[index].tolist() == list(range(len(index)))

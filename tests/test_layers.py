@@ -13,7 +13,7 @@ ROOT = PACKAGE.parent
 LAYERS = [
     {"base", "functional"},
     {"methods", "specimens", "models", "data", "vision"},
-    {"recipe", "events", "evaluation", "laws", "adamw", "byhand", "said"},
+    {"recipe", "events", "evaluation", "laws", "adamw", "byhand", "said", "half"},
     {"recipes"},
     {"engine", "inside"},
     {"runs", "external"},

@@ -17,13 +17,14 @@ from typing import Any, Protocol, cast
 import torch
 from torch import Tensor, nn
 
+from workbench import half
 from workbench.adamw import StackedAdamW
 from workbench.base import PEER, BadInput, Batch, Build, Copies, Method, Outputs, Terms, stack
 from workbench.byhand import ByHand, Slope
 from workbench.data import Data, as_numbers
 from workbench.events import Event, Row, finite
 from workbench.functional import mixture, soft_log_probs
-from workbench.models import MODELS, reused
+from workbench.models import MODELS, cost, reused
 from workbench.models.mlp import MLP
 from workbench.recipe import Recipe
 
@@ -333,6 +334,7 @@ class Stack:
     seen: dict[str, Tensor] = field(default_factory=dict)  # part -> logits at the last event
     ones: dict[torch.Size, Tensor] = field(default_factory=dict)  # where each gradient begins
     hand: ByHand | None = None
+    half: bool = False  # whether its convolutions learn in bfloat16
 
     def learn(self, step: int, steps: int, tell: bool = True) -> None:
         """One optimiser step for every student that is still alive; `tell`: the terms, too."""
@@ -343,7 +345,7 @@ class Stack:
         if self.hand is not None and self._by_hand(self.hand, batch, progress, tell):
             return
         features = any(part.features for part in self.parts)
-        outputs = self.network(batch.x, features)
+        outputs = self._answer(batch.x, features)
         terms: list[Tensor] = []
         shown = []
         each = outputs.split([part.where.stop - part.where.start for part in self.parts])
@@ -357,6 +359,14 @@ class Stack:
         self._step(terms, progress)
         if any(part.adapter is not None for part in self.parts):
             self._update(shown)
+
+    def _answer(self, x: Tensor, features: bool) -> Outputs:
+        """What the students say, as numbers of full precision."""
+        if not self.half:
+            return cast(Outputs, self.network(x, features))
+        with torch.autocast("cpu", torch.bfloat16):
+            said: Outputs = self.network(x, features)
+        return said.each(lambda value: value.float())
 
     def _by_hand(self, hand: ByHand, batch: Batch, progress: float, tell: bool) -> bool:
         """The step without autograd; False, and nothing done, where a student diverges in it."""
@@ -770,6 +780,9 @@ def _stack(
         _part(one, slice(a, b), recipes[a:b], shown[a:b], teachers, where, dtype)
         for a, b in _runs([_order(recipe) for recipe in recipes])
     ]
+    if where.type == "cpu" and dtype == torch.float32 and MODELS[first.student].convolves:
+        _, work = cost(first.student, first.data.shape, first.data.classes)
+        one.half = 3 * work * batch * len(recipes) >= half.WORK and half.pays()
     if type(network) is MLP and stacked and all(part.fixed() for part in one.parts):
         one.hand = ByHand(network)
         for part in one.parts:

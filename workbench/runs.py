@@ -561,6 +561,8 @@ class Recorder:
             "device": str(next(state.stacks[0].network.parameters()).device),
             "threads": state.threads or torch.get_num_threads(),
         }
+        if any(one.half for one in state.stacks):
+            self.facts["precision"] = "bfloat16"
         kept: list[Event] = []
         checkpoint = self.folder / "checkpoint.safetensors"
         if checkpoint.exists():
