@@ -16,6 +16,7 @@ from workbench.functional import (
     kl,
     mixture,
     per_student,
+    right,
     soft_log_probs,
 )
 
@@ -391,3 +392,19 @@ def test_an_empty_batch_has_no_loss(name):
         return
     terms = METHODS[name]().loss(nothing, nothing, batch, None)
     assert [term.item() for term in terms.values()] == [0] * len(terms)
+
+
+@pytest.mark.parametrize("kind", ["plain", "equals", "nan", "rounded"])
+@pytest.mark.parametrize("lead", [(), (3,)])
+def test_right_is_argmax(kind, lead):
+    torch.manual_seed(0)
+    z, y = torch.randn(*lead, 40, 5), torch.randint(0, 5, (40,))
+    if kind == "equals":
+        z[..., :7, :] = 0
+    if kind == "nan":
+        z[..., 3, 1] = math.nan
+    if kind == "rounded":
+        z = z.round()
+    assert torch.equal(right(z, y), z.argmax(-1) == y)
+    own = y.expand(*lead, 40)
+    assert torch.equal(right(z, own), z.argmax(-1) == own)

@@ -23,7 +23,7 @@ from workbench.base import PEER, BadInput, Batch, Build, Copies, Method, Outputs
 from workbench.byhand import ByHand, Slope
 from workbench.data import Data, as_numbers
 from workbench.events import Event, Row, finite
-from workbench.functional import mixture, soft_log_probs
+from workbench.functional import mixture, right, soft_log_probs
 from workbench.models import MODELS, cost, reused
 from workbench.models.mlp import MLP
 from workbench.recipe import Recipe
@@ -459,10 +459,9 @@ class Stack:
         for name, (x, y) in self.looks.items():
             logits = listen(self.network, x[:most], dtype=dtype).logits
             self.seen[name] = logits
-            # over a transposed view: the class axis is not the last in memory
-            right = logits.transpose(-1, -2).argmax(-2) == y[:most]
-            rates = right.to(torch.float64).mean(-1).reshape(-1)
-            good = torch.isfinite(logits).all(-1).all(-1).reshape(-1)
+            rates = right(logits, y[:most]).to(torch.float64).mean(-1).reshape(-1)
+            ends = torch.stack([logits.amin((-1, -2)), logits.amax((-1, -2))])
+            good = torch.isfinite(ends).all(0).reshape(-1)
             if self.alive is not None:
                 good &= self.alive
             pairs = zip(rates.tolist(), good.tolist(), strict=True)

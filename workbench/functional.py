@@ -62,6 +62,22 @@ def kl(log_p: Tensor, log_q: Tensor, mask: Tensor | None = None, axes: int = 1) 
     return average((log_p.exp() * (log_p - log_q)).sum(-1), mask, axes)
 
 
+def right(logits: Tensor, y: Tensor) -> Tensor:
+    """Whether the largest logit is the label's, the first of equals counting, as `argmax` has it.
+
+    By comparing, because `argmax` over an axis of 10 is ten times slower on a CPU: for two dozen
+    students it took longer than their training.
+
+    Shapes: logits (*lead, B, K), y (B,) or (*lead, B); result (*lead, B).
+    """
+    z = logits.transpose(-1, -2)
+    largest = z == z.amax(-2, keepdim=True)
+    if bool((largest.sum(-2) != 1).any()):  # equals, or not a number
+        return torch.as_tensor(z.argmax(-2) == y)
+    rows = y.expand(z.shape[:-2] + z.shape[-1:]).unsqueeze(-2)
+    return largest.gather(-2, rows).squeeze(-2)
+
+
 def fine_enough(z: Tensor, temperature: float | Tensor) -> Tensor:
     """The logits, above T = 100 in double where the device has it.
 
