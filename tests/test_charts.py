@@ -24,6 +24,7 @@ from workbench.charts import (
     stacked,
     thousands,
 )
+from workbench.charts import grid as maps
 from workbench.charts import inside as within
 from workbench.charts import lineage as chain
 from workbench.charts.stacked import Term
@@ -80,6 +81,17 @@ def glances(name="Teacher", count=3):
     )
 
 
+def a_map(name="Temperature"):
+    """Cells of every state, with axes that somebody else named."""
+    Cell = maps.Cell
+    cells = [
+        [Cell([0.8, 0.82]), Cell([0.9, None]), Cell([None, None])],
+        [Cell([0.91], "running", 0.4), Cell([0.86, 0.88], "stopped", 0.5), Cell([], "queued")],
+    ]
+    axes = {"rows": maps.Axis(name, ["0", name]), "columns": maps.Axis(name, ["1", "4", "8"])}
+    return cells, axes
+
+
 def inside(width, name):
     """The pictures of what lies inside two networks."""
     pairs = [("1", "2"), (name, "3"), ("0", "1")]
@@ -98,6 +110,11 @@ def inside(width, name):
         ),
         "lineage": chain.lineage(links, width=width),
     }
+
+
+def drawn_map(width=544, name="Temperature", **more):
+    cells, axes = a_map(name)
+    return maps.grid(cells, width=width, reference=0.805, **axes, **more)
 
 
 def pictures(width=544, name="Distilled, T = 8"):
@@ -129,6 +146,7 @@ def pictures(width=544, name="Distilled, T = 8"):
         ),
         "confusion": charts.confusion_difference(change, width=width, picked=(2, 3)),
         "reliability": charts.reliability(bins, width=width, name=name),
+        "grid": drawn_map(width, name),
     } | inside(width, name)
 
 
@@ -143,6 +161,8 @@ def pages(width=544, name="Distilled, T = 8"):
         "chip": charts.chip("beats", name),
         "marker": charts.marker("kd"),
         "data_table": charts.data_table("<p></p>"),
+        "grid_table": maps.grid_table(a_map(name)[0], caption=name, **a_map(name)[1]),
+        "grid_asked": drawn_map(width, name, ask=True, picked=(1, 2), guess=(0, 0)),
         "lineage_table": chain.lineage_table(
             [chain.Generation("kd", name, name, [0.9])], caption=name
         ),
@@ -196,6 +216,7 @@ def test_is_an_image_with_a_label(which):
     ("scores", ["93.0", "± 1.4", "b: –"]),
     ("spread", ["+11.2", "10.3 to 12.2", "3 pairs"]),
     ("confusion", ["2 read as 3 5.0", "9 read as 0 −1.2"]),
+    ("grid", ["0: 1 81.0", "4 90.0", "8 diverged", "8 not yet", "Labels only 80.5"]),
     ("pairing", ["1 8 × 8 × 8", "Compared: 1 with 2, Distilled, T = 8 with 3."]),
     ("attention", ["alike 1.00", "Distilled, T = 8"]),
     ("relations", ["1.00 within a class, 0.20 between classes"]),
@@ -219,6 +240,75 @@ def test_smallest_text_is_12_px():
         everything(320).values()
     ))  # fmt: skip
     assert sizes and min(map(int, sizes)) >= 12
+
+
+# ---------------------------------------------------------------- maps
+
+
+def test_a_map_writes_each_mean_and_marks_what_has_none():
+    root = ET.fromstring(drawn_map())
+    texts = [t.text for t in root.iter(SVG + "text")]
+    assert {"81.0", "90.0", "91.0", "87.0"} <= set(texts), "the mean of those that did not diverge"
+    dashed = [r for r in root.iter(SVG + "rect") if r.get("stroke-dasharray")]
+    assert len(dashed) == 1, "one cell is under way"
+    table = maps.grid_table(a_map()[0], caption="x", **a_map()[1])
+    for words in (
+        "81.0\u202f% ± 1.4",
+        "1 diverged",
+        "Waiting",
+        "Running, 40\u202f%",
+        "Stopped at",
+    ):
+        assert words in table
+
+
+def test_the_cells_of_a_map_are_buttons_when_asked():
+    root = ET.fromstring(drawn_map(ask=True, picked=(1, 0), guess=(0, 2)))
+    cells = [g for g in root.iter(SVG + "g") if g.get("data-cell")]
+    assert root.get("role") == "group", "the children of a picture are not there for a reader"
+    assert [c.get("data-cell") for c in cells] == ["0,0", "0,1", "0,2", "1,0", "1,1", "1,2"]
+    assert [c.get("tabindex") for c in cells].count("0") == 1, "one stop for Tab, then arrows"
+    assert [c.get("data-cell") for c in cells if c.get("aria-pressed") == "true"] == ["1,0"]
+    assert all(c.get("aria-label") == c.find(SVG + "title").text for c in cells)
+    assert "81.0\u202f% ± 1.4, 2 students" in cells[0].get("aria-label")
+    assert [c for c in cells if c.find(SVG + "g") is not None] == [cells[2]], "your guess"
+    plain = ET.fromstring(drawn_map())
+    assert not [e for e in plain.iter() if e.get("data-cell") or e.get("tabindex")]
+
+
+@pytest.mark.parametrize("count", [1, 2, 12, 40])
+def test_a_map_of_any_size_keeps_its_width_and_its_cells(count):
+    axis = maps.Axis("T", [str(k) for k in range(count)])
+    cells = [[maps.Cell([0.5])] * count] * count
+    root = ET.fromstring(maps.grid(cells, rows=axis, columns=axis, width=350))
+    boxes = [r for r in root.iter(SVG + "rect") if "--bg" in r.get("style", "")]
+    assert len(boxes) == count**2
+    assert all(float(b.get("x")) + float(b.get("width")) <= 350 for b in boxes)
+
+
+def test_the_colours_of_a_map_reach_around_its_values():
+    assert maps.reach([0.801, 0.907]) == (0.8, 0.95)
+    assert maps.reach([0.8, 0.95]) == (0.8, 0.95), "on an edge, not one further"
+    assert maps.reach([0.9, None, math.nan]) == (0.9, 0.95) and maps.reach([]) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize("mode", [0, 1])
+def test_equal_steps_of_a_map_look_equal(mode):
+    """CIE lightness along the scale: no step is more than 1.4 times another."""
+
+    def lightness(share):
+        over, under = (charts.TOKENS[name][mode] for name in ("kd", "bg"))
+        parts = [
+            share * int(over[i : i + 2], 16) + (1 - share) * int(under[i : i + 2], 16)
+            for i in (1, 3, 5)
+        ]
+        y = luminance("#" + "".join(f"{round(p):02X}" for p in parts))
+        return 116 * y ** (1 / 3) - 16 if y > 0.008856 else 903.3 * y
+
+    top = float(charts.TOKENS["heat"][mode])
+    levels = [lightness(top * k / 5) for k in range(6)]
+    steps = [abs(b - a) for a, b in zip(levels, levels[1:], strict=False)]
+    assert max(steps) < 1.4 * min(steps) and min(steps) > 5
 
 
 # ---------------------------------------------------------------- numbers

@@ -911,6 +911,64 @@ def bins_said(name: str, bins: Sequence[str]) -> str:
     return f"{name}: {'; '.join(bins) or NO_ANSWER}."
 
 
+# ------------------------------------------------------------------------- a sweep as a map
+
+GRID_COLUMNS = ("Setting", "Right on test", "Students", "State")
+
+
+def downwards(name: str) -> str:
+    """The name of what the rows of a map are."""
+    return f"{name} ↓"
+
+
+def across(name: str) -> str:
+    """The name of what the columns of a map are."""
+    return f"{name} →"
+
+
+def grid_pair(column: str, one: str, row: str, other: str) -> str:
+    """A cell's settings: 'Temperature 8, Alpha 0.5'."""
+    return ", ".join(f"{name} {value}" for name, value in ((column, one), (row, other)) if name)
+
+
+def grid_state(state: str, share: float, lost: int) -> str:
+    """How far a cell is, and how many of its students diverged."""
+    said = {
+        "queued": "Waiting",
+        "running": f"Running, {100 * share:.0f}{NARROW}%",
+        "stopped": f"Stopped at {100 * share:.0f}{NARROW}%",
+    }.get(state, "Finished")
+    return f"{said}, {lost} diverged" if lost else said
+
+
+def grid_value(value: str, count: int, state: str) -> str:
+    """What a cell says: '91.0 % ± 0.7, 8 students. Finished'."""
+    many = f"{value}, {count} student{'s' * (count > 1)}. " if value else ""
+    return many + state
+
+
+def grid_empty(lost: int) -> str:
+    """Why a cell has no number."""
+    return "diverged" if lost else "not yet"
+
+
+def grid_cell(pair: str, value: str) -> str:
+    """The name of a cell that can be chosen."""
+    return f"{pair}: {value}"
+
+
+def reference(value: str) -> str:
+    """What the mark on the key of a map is."""
+    return f"Labels only {value}"
+
+
+def grid_said(column: str, row: str, lines: Sequence[str], base: float | None) -> str:
+    """A map in words: the mean of every cell, row by row."""
+    start = f"Right on test. Rows: {row}; in each, by {column}:" if row else f"By {column}:"
+    end = [f"{reference(percent(base))}."] if is_number(base) else []
+    return " ".join([start, *lines, *end])
+
+
 # --------------------------------------------------------------------- inside two networks
 
 WEAK_STRONG, FAR_NEAR = ("weak", "strong"), ("far", "near")
