@@ -22,8 +22,11 @@ from torch import Tensor
 
 from workbench import charts, plots, words
 from workbench.base import BadInput
+from workbench.charts.grid import Axis, Cell, grid
+from workbench.engine import train
 from workbench.events import Event
 from workbench.functional import soft_log_probs
+from workbench.runs import Run, prepare
 from workbench.words import percent
 
 WIDTH = 720
@@ -218,6 +221,40 @@ class Slider(_Shown):
         self.chart.value = framed(self.svg)
 
 
+class Twin(Slider):
+    """One number under two names: two sliders that move each other, and one picture of it.
+
+    `draw` is given the first; the second stands at `turn(first)`, and `turn` is its own inverse.
+    """
+
+    def __init__(
+        self,
+        draw: Callable[[float], str],
+        name: str,
+        other: str,
+        turn: Callable[[float], float],
+        low: float,
+        high: float,
+        *,
+        start: float,
+        after: Guess | None = None,
+    ) -> None:
+        super().__init__(draw, name, low, high, start=start)
+        look = {"min": low, "max": high, "step": (high - low) / 100, "description": other}
+        self.turn = turn
+        self.twin = _widgets().FloatSlider(value=turn(start), continuous_update=True, **look)
+        self.twin.add_class("wb-slider")
+        self.slider.observe(lambda change: self._follow(self.twin, change["new"]), "value")
+        self.twin.observe(lambda change: self._follow(self.slider, change["new"]), "value")
+        bars = [_widgets().HBox([one]).add_class("wb-bar") for one in (self.slider, self.twin)]
+        self.box = self._boxed(*bars, self.chart, after=after)
+
+    def _follow(self, other: Any, value: float) -> None:
+        wanted = self.turn(float(value))
+        if abs(other.value - wanted) > 1e-6:  # else they would chase each other's rounding
+            other.value = wanted
+
+
 class Guess(_Shown):
     """A prediction before a run: a slider, or *Skip the guess*; then `reveal` beside the truth.
 
@@ -385,11 +422,15 @@ class LiveRun(_Shown):
         self.chart = _html(self.svg, "wb-live")
         self.button.on_click(lambda _: self.stop())
         bar = make.HBox([self.button, self.progress, self.status]).add_class("wb-bar")
-        self.box = self._boxed(bar, self.chart)
+        self.box = self._boxed(*self._rows(bar))
         worker = threading.Thread(target=self._work, daemon=True)
         worker.start()
         if fast():
             self.wait()
+
+    def _rows(self, bar: Any) -> list[Any]:
+        """What stands in the box below each other."""
+        return [bar, self.chart]
 
     def stop(self) -> None:
         """End the training before its next step; what there is stays."""
@@ -495,6 +536,94 @@ class LiveRun(_Shown):
         finally:
             _running.pop(self.name, None) if _running.get(self.name) is self else None
             self._done.set()
+
+
+class SweepRun(LiveRun):
+    """A sweep that fills its map while it trains; a cell can be chosen, to see its curves.
+
+    `run` has the same number of students in each cell, cells row by row. Its first row is what
+    all others are compared with. How long it will take stands there before it begins.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        rows: Axis,
+        columns: Axis,
+        *,
+        name: str,
+        span: tuple[float, float],
+        picked: tuple[int, int] = (0, 0),
+        after: Guess | None = None,
+    ) -> None:
+        self.rows, self.columns, self.span, self.picked = rows, columns, span, picked
+        self.students = len(run.recipes) // (len(rows.values) * len(columns.values))
+        make = _widgets()
+        self.choose = [
+            make.SelectionSlider(options=axis.values, index=at, description=axis.name)
+            for axis, at in zip((rows, columns), picked, strict=True)
+        ]
+        for slider in self.choose:
+            slider.add_class("wb-choose")
+            slider.observe(self._chosen, "index")
+        cells = len(run.recipes) // self.students
+        took = "no time: it was trained before" if run.status.status == "done" else _took(run)
+        self.plan = _html(
+            f'<p class="note">{cells} settings × {self.students} students, all at once; this '
+            f"takes {took}.</p>",
+            "wb-plan",
+        )
+        super().__init__(run, self._drawn_map, name=name, after=after)
+
+    def _rows(self, bar: Any) -> list[Any]:
+        choose = _widgets().HBox(self.choose).add_class("wb-bar")
+        return [self.plan, bar, choose, self.chart]
+
+    def _chosen(self, _: Any) -> None:
+        self.picked = (self.choose[0].index, self.choose[1].index)
+        self.svg = self.draw(self.events)
+        self.chart.value = framed(self.svg)
+
+    def _places(self, i: int, j: int) -> range:
+        first = (i * len(self.columns.values) + j) * self.students
+        return range(first, first + self.students)
+
+    def _cell(self, last: Event | None, i: int, j: int) -> Cell:
+        if last is None:
+            return Cell(state="queued")
+        values = [last.accuracy["test"][k] for k in self._places(i, j)]
+        state = "running" if last.step < last.steps else "finished"
+        return Cell(values, state, last.step / max(1, last.steps))
+
+    def _drawn_map(self, events: Sequence[Event]) -> str:
+        """The map, and under it the curves of the chosen cell beside its column's first."""
+        events = list(events)  # the other thread goes on adding
+        last = events[-1] if events else None
+        size = range(len(self.rows.values)), range(len(self.columns.values))
+        cells = [[self._cell(last, i, j) for j in size[1]] for i in size[0]]
+        (i, j), named = self.picked, [f"{self.rows.name} = {v}" for v in self.rows.values]
+        over = grid(
+            cells, rows=self.rows, columns=self.columns, width=WIDTH, picked=self.picked,
+            span=self.span,
+        )  # fmt: skip
+        arms = [("labels", named[0], self._places(0, j))]
+        arms += [("kd", named[i], self._places(i, j))] if i else []
+        title = f"{self.columns.name} = {self.columns.values[j]}: {words.RIGHT_ON_TEST.lower()}"
+        steps = events[-1].steps if events else 1
+        under = charts.curves(
+            series(events, arms), width=WIDTH, height=240, last_step=steps, title=title
+        )
+        return charts.below(over, under)
+
+
+def _took(run: Run) -> str:
+    """How long a run will take, from its first steps: 'about 6 s'."""
+    events = train(prepare(run.recipes))
+    first = next(events)
+    begun = time.monotonic()
+    step = next(events, first).step
+    whole = (time.monotonic() - begun) * first.steps / max(1, step)
+    return f"about {max(PACE, whole):.0f} s"
 
 
 # ------------------------------------------------------------------------ what lessons draw
