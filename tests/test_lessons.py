@@ -66,7 +66,7 @@ def test_a_lesson_keeps_its_measure(number):
     assert max(words) <= 80 and sum(words) <= 1500
     sources = "\n".join(c.source for c in code)
     assert sources.count("Guess(") >= 2 and len(re.findall(r"\.check\(", sources)) >= 2
-    assert len(re.findall(r"\b(Slider|LiveRun)\(", sources)) <= 3
+    assert len(re.findall(r"\b(Slider|LiveRun|SweepRun|Twin)\(", sources)) <= 3
     assert "pyplot" not in sources
 
 
@@ -298,7 +298,7 @@ def test_a_committed_notebook_is_clean_and_has_its_pictures(number):
     assert unclean(found) == []
     assert path.stat().st_size < 300_000
     for cell in cells(number, "code"):
-        shows = re.search(r"\b(Slider|LiveRun|Guess|Picture)\(|\.reveal\(", cell.source)
+        shows = re.search(r"\b(Slider|LiveRun|SweepRun|Twin|Guess|Picture)\(|\.reveal\(", cell.source)
         if shows and "import" not in cell.source:
             data = cell.outputs[-1].data
             assert data["image/png"] and len(data["text/plain"]) > 5, cell.id

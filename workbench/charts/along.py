@@ -63,7 +63,7 @@ def along(
     body, labels, said = [], [], []
     for line in lines:
         points = _points(line, log)
-        body.append(_drawn(frame, line.role, points, log))
+        body.append(_drawn(frame, line.role, points))
         said.append(_said(line, settings, log))
         if points:
             at, mean, _ = points[-1]
@@ -87,18 +87,26 @@ def _points(line: Line, log: bool) -> list[tuple[int, float, float]]:
     return found
 
 
-def _drawn(frame: _Frame, role: str, points: Sequence[tuple[int, float, float]], log: bool) -> str:
+def _drawn(frame: _Frame, role: str, points: Sequence[tuple[int, float, float]]) -> str:
+    """A line with a marker and a whisker at each setting; what stays the same is a band."""
     places = [(frame.x(at), frame.inside(mean)) for at, mean, _ in points]
+    same = len(points) > 1 and len({(mean, sd) for _, mean, sd in points}) == 1
     out = []
     for (x, _), (_, mean, sd) in zip(places, points, strict=True):
-        if sd:
-            ends = (frame.inside(mean - sd), frame.inside(mean + sd))
-            out.append(_line(x, *ends[:1], x, ends[1], "", stroke="var(--c)", stroke_width=6,
+        if sd and not same:
+            top, foot = frame.inside(mean + sd), frame.inside(mean - sd)
+            out.append(_line(x, top, x, foot, "", stroke="var(--c)", stroke_width=6,
                              stroke_opacity="var(--thin)"))  # fmt: skip
+    if same and points[0][2]:
+        _, mean, sd = points[0]
+        top, foot = frame.inside(mean + sd), frame.inside(mean - sd)
+        box = {"x": places[0][0], "y": top, "width": places[-1][0] - places[0][0]}
+        fill = {"fill": "var(--c)", "fill_opacity": "var(--band)"}
+        out.append(_el("rect", height=foot - top, **box, **fill))
     if len(places) > 1:
         look = {"fill": "none", "stroke": "var(--c)", "stroke_width": 2.5}
         out.append(_el("path", d=_path(places), stroke_dasharray=DASH[_role(role)], **look))
-    out += [_mark(role, x, y) for x, y in places]
+    out += [_mark(role, x, y) for x, y in (places[-1:] if same else places)]
     return _el("g", *out, class_=_role(role))
 
 

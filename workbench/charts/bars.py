@@ -1,4 +1,4 @@
-"""Lengths below each other on one axis that begins at 0, each made of parts that add up.
+"""Lengths below each other that begin at 0, each made of parts that add up.
 
 bars([Bar("With T²", [("teacher", 3.7), ("labels", 1.0)], "79 %")], width=720)
 """
@@ -38,6 +38,8 @@ def bars(rows: Sequence[Bar], *, width: float, most: float | None = None, title:
         room = width - _text_width(row.note, 13) - 16
         out.append(_text(0, y + 16, _fit(row.name, room), "bold"))
         out.append(_text(width, y + 16, row.note, text_anchor="end"))
+        out.append(_el("rect", style="fill:var(--sunken)", x=0, y=y + 24, width=width,
+                       height=TALL))  # fmt: skip
         for k, (role, value) in enumerate(row.parts):
             wide = width * min(max(value if is_number(value) else 0.0, 0.0), full) / full
             box = {"x": x, "y": y + 24, "width": wide, "height": TALL}
@@ -48,6 +50,6 @@ def bars(rows: Sequence[Bar], *, width: float, most: float | None = None, title:
                             x=x + 1, y=y + 25, width=wide - 2, height=TALL - 2)  # fmt: skip
             out.append(_el("g", part, class_=_role(role)))
             x += wide
-    out.append(_line(0, top + 16, 0, foot, "zero"))
+        out.append(_line(0.5, y + 22, 0.5, y + 26 + TALL, "zero"))
     said = [f"{row.name}: {row.note}." for row in rows]
     return _svg(width, foot, " ".join([title, *said]).strip(), *out)
