@@ -14,12 +14,9 @@ round a little differently, and the page Train would show other numbers than the
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from workbench import runs
@@ -46,39 +43,6 @@ def shipped() -> list[tuple[Recipe, ...]]:
     return [(teacher(DATA["digits"]()),), *acts]
 
 
-def cut(whole: runs.Run, k: int) -> runs.Run:
-    """Arm k of a finished run, as a finished run of its own."""
-    places = list(arms(whole.recipes).values())[k]
-    group = [whole.recipes[i] for i in places]
-    folder = runs.new_take(group)
-
-    def mine(row: Sequence[float | None]) -> tuple[float | None, ...]:
-        return tuple(row[i] for i in places)
-
-    lines = []
-    for event in whole.events():
-        terms = {name: mine(row) for name, row in event.terms.items()}
-        own = replace(
-            event,
-            terms={n: row for n, row in terms.items() if any(v is not None for v in row)},
-            accuracy={name: mine(row) for name, row in event.accuracy.items()},
-            diverged=tuple(places.index(i) for i in event.diverged if i in places),
-        )
-        lines.append(own.to_json())
-    runs.write(folder / "events.jsonl", "\n".join(lines) + "\n")
-    share, status = len(places) / len(whole.recipes), whole.status
-    timings = [json.loads(line) for line in (whole.folder / "timings.jsonl").open()]
-    shares = [json.dumps([step, round(seconds * share, 4)]) for step, seconds in timings]
-    runs.write(folder / "timings.jsonl", "\n".join(shares) + "\n")
-    runs.write(folder / "opinions.f16", whole.opinions()[:, k].half().numpy().tobytes())
-    states = [whole.student(i).state_dict() for i in places]
-    tensors = {f"{j}.{name}": v for j, state in enumerate(states) for name, v in state.items()}
-    runs.save_tensors(folder / "weights.safetensors", tensors)
-    sums = {name: runs.checksum(folder / name) for name in runs.SEALED}
-    replace(status, cpu_seconds=round(status.cpu_seconds * share, 3), sums=sums).write(folder)
-    return runs.Run.at(folder)
-
-
 def make() -> list[Path]:
     """Train every group in an empty home and put it where the old one was."""
     target, before = runs.SHIPPED, os.environ.get("WORKBENCH_HOME")
@@ -93,7 +57,7 @@ def make() -> list[Path]:
                 whole = runs.Run(RECIPES[name].recipes, device="cpu").drain()
                 for k, group in enumerate(groups(name)):
                     if digest(group) not in others:
-                        others[digest(group)] = cut(whole, k)
+                        others[digest(group)] = runs.extract(whole, k)
             for run in others.values():
                 run.reports(first.recipes[0])
         finally:
