@@ -15,7 +15,7 @@ import os
 import re
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import Any, cast
 
 from torch import Tensor
@@ -23,10 +23,10 @@ from torch import Tensor
 from workbench import charts, plots, words
 from workbench.base import BadInput
 from workbench.charts.grid import Axis, Cell, grid
-from workbench.engine import train
-from workbench.events import Event
+from workbench.events import Event, Row
 from workbench.functional import soft_log_probs
-from workbench.runs import Run, prepare
+from workbench.runs import Run
+from workbench.sweep import Plan
 from workbench.words import percent
 
 WIDTH = 720
@@ -538,42 +538,77 @@ class LiveRun(_Shown):
             self._done.set()
 
 
-class SweepRun(LiveRun):
-    """A sweep that fills its map while it trains; a cell can be chosen, to see its curves.
+class Passes:
+    """A planned sweep as one stream of events: its passes one after the other.
 
-    `run` has the same number of students in each cell, cells row by row. Its first row is what
-    all others are compared with. How long it will take stands there before it begins.
+    `accuracy` has a value for every student of the sweep, None for those whose pass has not begun.
+    """
+
+    def __init__(self, planned: Plan) -> None:
+        self.runs = [Run(group) for group in planned.passes]
+        self.halted = False
+
+    def halt(self) -> None:
+        """Let the pass under way end before its next step; what there is stays."""
+        self.halted = True
+        for run in self.runs:
+            run.halt()
+
+    def __iter__(self) -> Iterator[Event]:
+        before: Row = ()
+        whole = sum(len(run.recipes) for run in self.runs)
+        for i, run in enumerate(self.runs):
+            row = before
+            for event in run:
+                row = before + event.accuracy["test"]
+                seen = row + (None,) * (whole - len(row))
+                step, steps = i * event.steps + event.step, len(self.runs) * event.steps
+                yield Event(step, steps, {}, {"test": seen})
+            before = row
+            if self.halted:
+                return
+
+
+class SweepRun(LiveRun):
+    """A sweep over two knobs: a map that fills while it trains, and cells to choose.
+
+    `rows` and `columns` are its two knobs. Under the map are the curves of the chosen cell beside
+    those of the first cell of its column. How long all takes stands there before it begins.
     """
 
     def __init__(
         self,
-        run: Run,
-        rows: Axis,
-        columns: Axis,
+        planned: Plan,
+        rows: str,
+        columns: str,
         *,
         name: str,
         span: tuple[float, float],
         picked: tuple[int, int] = (0, 0),
         after: Guess | None = None,
     ) -> None:
-        self.rows, self.columns, self.span, self.picked = rows, columns, span, picked
-        self.students = len(run.recipes) // (len(rows.values) * len(columns.values))
+        self.planned, self.span, self.picked = planned, span, picked
+        knobs = [list(dict.fromkeys(cell.knobs[knob] for cell in planned.cells))
+                 for knob in (rows, columns)]  # fmt: skip
+        self.rows, self.columns = (
+            Axis(knob, [words.number(float(v)) for v in values])
+            for knob, values in zip((rows, columns), knobs, strict=True)
+        )
+        at = {(cell.knobs[rows], cell.knobs[columns]): cell for cell in planned.cells}
+        self.cells = [[at[one, other] for other in knobs[1]] for one in knobs[0]]
         make = _widgets()
         self.choose = [
-            make.SelectionSlider(options=axis.values, index=at, description=axis.name)
-            for axis, at in zip((rows, columns), picked, strict=True)
+            make.SelectionSlider(options=axis.values, index=place, description=axis.name)
+            for axis, place in zip((self.rows, self.columns), picked, strict=True)
         ]
         for slider in self.choose:
             slider.add_class("wb-choose")
             slider.observe(self._chosen, "index")
-        cells = len(run.recipes) // self.students
-        took = "no time: it was trained before" if run.status.status == "done" else _took(run)
-        self.plan = _html(
-            f'<p class="note">{cells} settings × {self.students} students, all at once; this '
-            f"takes {took}.</p>",
-            "wb-plan",
+        said = words.sweep_size(
+            len(planned.cells), len(planned.cells[0].recipes), max(PACE, planned.seconds)
         )
-        super().__init__(run, self._drawn_map, name=name, after=after)
+        self.plan = _html(f'<p class="note">{html.escape(said)}</p>', "wb-plan")
+        super().__init__(Passes(planned), self._pictured, name=name, after=after)
 
     def _rows(self, bar: Any) -> list[Any]:
         choose = _widgets().HBox(self.choose).add_class("wb-bar")
@@ -584,46 +619,50 @@ class SweepRun(LiveRun):
         self.svg = self.draw(self.events)
         self.chart.value = framed(self.svg)
 
-    def _places(self, i: int, j: int) -> range:
-        first = (i * len(self.columns.values) + j) * self.students
-        return range(first, first + self.students)
+    def _own(self, events: Sequence[Event], i: int, j: int) -> tuple[list[int], list[list[Any]]]:
+        """The steps of a cell's own pass, and its students' accuracy at each."""
+        at, where = self.planned.students(self.cells[i][j])
+        first = sum(len(group) for group in self.planned.passes[:at])
+        places = range(first + where.start, first + where.stop)
+        steps: list[int] = []
+        rows: list[list[Any]] = []
+        for event in events:
+            each = event.steps // len(self.planned.passes)
+            step = event.step - at * each
+            if 0 <= step <= each and event.accuracy["test"][places[0]] is not None:
+                if step not in steps[-1:]:  # the next pass begins where this one ends
+                    steps.append(step)
+                    rows.append([event.accuracy["test"][k] for k in places])
+        return steps, rows
 
-    def _cell(self, last: Event | None, i: int, j: int) -> Cell:
-        if last is None:
+    def _cell(self, events: Sequence[Event], i: int, j: int) -> Cell:
+        steps, rows = self._own(events, i, j)
+        if not steps:
             return Cell(state="queued")
-        values = [last.accuracy["test"][k] for k in self._places(i, j)]
-        state = "running" if last.step < last.steps else "finished"
-        return Cell(values, state, last.step / max(1, last.steps))
+        share = steps[-1] / max(1, events[-1].steps // len(self.planned.passes))
+        return Cell(rows[-1], "finished" if share >= 1 else "running", share)
 
-    def _drawn_map(self, events: Sequence[Event]) -> str:
-        """The map, and under it the curves of the chosen cell beside its column's first."""
+    def _pictured(self, events: Sequence[Event]) -> str:
+        """The map, and under it the curves of the chosen cell."""
         events = list(events)  # the other thread goes on adding
-        last = events[-1] if events else None
         size = range(len(self.rows.values)), range(len(self.columns.values))
-        cells = [[self._cell(last, i, j) for j in size[1]] for i in size[0]]
-        (i, j), named = self.picked, [f"{self.rows.name} = {v}" for v in self.rows.values]
+        cells = [[self._cell(events, i, j) for j in size[1]] for i in size[0]]
         over = grid(
             cells, rows=self.rows, columns=self.columns, width=WIDTH, picked=self.picked,
             span=self.span,
         )  # fmt: skip
-        arms = [("labels", named[0], self._places(0, j))]
-        arms += [("kd", named[i], self._places(i, j))] if i else []
+        return charts.below(over, self._curves(events, *self.picked))
+
+    def _curves(self, events: Sequence[Event], i: int, j: int) -> str:
+        named = [f"{self.rows.name} = {value}" for value in self.rows.values]
+        lines = []
+        for role, at in dict.fromkeys((("labels", 0), ("kd", i) if i else ("labels", 0))):
+            steps, rows = self._own(events, at, j)
+            values = [list(one) for one in zip(*rows, strict=True)]
+            lines.append(charts.Series(role, named[at], steps, values))
         title = f"{self.columns.name} = {self.columns.values[j]}: {words.RIGHT_ON_TEST.lower()}"
-        steps = events[-1].steps if events else 1
-        under = charts.curves(
-            series(events, arms), width=WIDTH, height=240, last_step=steps, title=title
-        )
-        return charts.below(over, under)
-
-
-def _took(run: Run) -> str:
-    """How long a run will take, from its first steps: 'about 6 s'."""
-    events = train(prepare(run.recipes))
-    first = next(events)
-    begun = time.monotonic()
-    step = next(events, first).step
-    whole = (time.monotonic() - begun) * first.steps / max(1, step)
-    return f"about {max(PACE, whole):.0f} s"
+        last = self.cells[i][j].recipes[0].steps
+        return charts.curves(lines, width=WIDTH, height=240, last_step=last, title=title)
 
 
 # ------------------------------------------------------------------------ what lessons draw

@@ -931,6 +931,11 @@ def grid_pair(column: str, one: str, row: str, other: str) -> str:
     return ", ".join(f"{name} {value}" for name, value in ((column, one), (row, other)) if name)
 
 
+def sweep_size(settings: int, students: int, seconds: float) -> str:
+    """What a sweep will train, and how long that takes."""
+    return f"{settings} settings, {students} students each: about {seconds:.0f} s."
+
+
 def grid_state(state: str, share: float, lost: int) -> str:
     """How far a cell is, and how many of its students diverged."""
     said = {
