@@ -598,7 +598,12 @@ class SweepRun(LiveRun):
         self.cells = [[at[one, other] for other in knobs[1]] for one in knobs[0]]
         make = _widgets()
         self.choose = [
-            make.SelectionSlider(options=axis.values, index=place, description=axis.name)
+            make.SelectionSlider(
+                options=axis.values,
+                index=place,
+                description=axis.name,
+                style={"description_width": "initial"},
+            )
             for axis, place in zip((self.rows, self.columns), picked, strict=True)
         ]
         for slider in self.choose:
