@@ -27,6 +27,8 @@ from workbench.charts import (
 from workbench.charts import grid as maps
 from workbench.charts import inside as within
 from workbench.charts import lineage as chain
+from workbench.charts.along import Line, along
+from workbench.charts.bars import Bar, bars
 from workbench.charts.stacked import Term
 from workbench.ui import theme
 
@@ -112,6 +114,10 @@ def inside(width, name):
     }
 
 
+def knob_lines(name="Distilled", values=((0.84, 0.86), (0.93, None))):
+    return [Line("kd", name, values), Line("labels", name, [[0.82, 0.83]] * 2)]
+
+
 def drawn_map(width=544, name="Temperature", **more):
     cells, axes = a_map(name)
     return maps.grid(cells, width=width, reference=0.805, **axes, **more)
@@ -147,6 +153,10 @@ def pictures(width=544, name="Distilled, T = 8"):
         "confusion": charts.confusion_difference(change, width=width, picked=(2, 3)),
         "reliability": charts.reliability(bins, width=width, name=name),
         "grid": drawn_map(width, name),
+        "along": along(knob_lines(name), settings=["1", name], knob=name, width=width, title=name),
+        "bars": bars(
+            [Bar(name, [("teacher", 0.8), ("labels", math.nan)], name)], width=width, title=name
+        ),
     } | inside(width, name)
 
 
@@ -213,6 +223,8 @@ def test_is_an_image_with_a_label(which):
     ("similarity", ["2 most for 3"]),
     ("guess", ["You said 70", "81.8", "Distilled, T = 8 81.8"]),
     ("losses", ["1.25", "labels –"]),
+    ("along", ["1: 85.0", "Distilled, T = 8: 93.0", "82.5"]),
+    ("bars", ["Distilled, T = 8: Distilled, T = 8."]),
     ("scores", ["93.0", "± 1.4", "b: –"]),
     ("spread", ["+11.2", "10.3 to 12.2", "3 pairs"]),
     ("confusion", ["2 read as 3 5.0", "9 read as 0 −1.2"]),
@@ -694,3 +706,45 @@ def test_theme_carries_the_tokens_in_both_modes():
     pytest.importorskip("gradio")
     made = theme.THEME
     assert all(getattr(made, name) == value for name, value in wanted.items())
+
+
+# ---------------------------------------------------------------- what a knob does
+
+
+def test_a_power_of_the_knob_is_a_straight_line():
+    sizes = [[[1.0 / t**2]] for t in (1, 2, 4, 8)]
+    rows = [Line("kd", "1/T²", [one[0] for one in sizes])]
+    svg = along(rows, settings=list("1248"), knob="T", width=544, span=(1e-3, 1), log=True)
+    found = list(ET.fromstring(svg).iter(SVG + "circle"))
+    ys = [float(c.get("cy")) for c in found[:4]]
+    steps = [b - a for a, b in zip(ys, ys[1:], strict=False)]
+    assert max(steps) - min(steps) < 0.2 and steps[0] > 0
+    texts = [t.text for t in ET.fromstring(svg).iter(SVG + "text")]
+    assert "0.001" in texts and "1" in texts and "0.016" in texts
+
+
+def test_what_the_knob_does_not_change_is_a_band_with_one_marker():
+    svg = along(knob_lines(), settings=["1", "8"], knob="T", width=544)
+    assert svg.count('fill-opacity="var(--band)"') == 1
+    assert svg.count("var(--thin)") == 1, "one setting has two students that differ"
+
+
+@pytest.mark.parametrize("values", [[], [[]], [[None], [math.nan]], [[0.0], [-1.0]]])
+def test_a_line_without_numbers_is_drawn_nowhere(values):
+    for log in (False, True):
+        svg = along(
+            [Line("kd", "Gone", values)], settings=["1", "8"], knob="T", width=390, log=log,
+            span=(0.01, 1),
+        )  # fmt: skip
+        ET.fromstring(svg)
+        assert "nan" not in svg
+
+
+def test_parts_of_a_bar_add_up_and_the_longest_is_the_width():
+    rows = [Bar("a", [("teacher", 3.0), ("labels", 1.0)], "4"), Bar("b", [("kd", 2.0)], "2")]
+    svg = bars(rows, width=400)
+    found = [r for r in ET.fromstring(svg).iter(SVG + "rect") if r.get("fill") == "var(--c)"]
+    assert [float(r.get("width")) for r in found] == [300, 100, 200]
+    assert [float(r.get("x")) for r in found] == [0, 300, 0]
+    half = ET.fromstring(bars(rows[1:], width=400, most=4))
+    assert [float(r.get("width")) for r in half.iter(SVG + "rect") if r.get("fill")] == [200]

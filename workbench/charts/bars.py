@@ -38,8 +38,8 @@ def bars(rows: Sequence[Bar], *, width: float, most: float | None = None, title:
         room = width - _text_width(row.note, 13) - 16
         out.append(_text(0, y + 16, _fit(row.name, room), "bold"))
         out.append(_text(width, y + 16, row.note, text_anchor="end"))
-        out.append(_el("rect", class_="grid", style="fill:var(--sunken)", x=0, y=y + 24, width=width,
-                       height=TALL))  # fmt: skip
+        track = {"x": 0, "y": y + 24, "width": width, "height": TALL}
+        out.append(_el("rect", class_="grid", style="fill:var(--sunken)", **track))
         for k, (role, value) in enumerate(row.parts):
             wide = width * min(max(value if is_number(value) else 0.0, 0.0), full) / full
             box = {"x": x, "y": y + 24, "width": wide, "height": TALL}
