@@ -922,6 +922,7 @@ NO_SWEEP = "sweep: expected a short line of JSON"
 SAME_AXES = "{} lies across and down: choose another for one of them."
 NO_AXIS = "axis: {} cannot be swept here; expected one of {}."
 TWO_CELLS = "{} has {} twice; each value is a cell of its own."
+NO_GRID = "grid: expected one or two knobs with lists of their values"
 NO_CELL = "The map has no such cell."
 CELL_NOT_YET = "The students of this cell are not finished."
 SWEEP_STILL = "Your sweep is still going. Stop it first, or let it end."
@@ -945,6 +946,7 @@ SHIPPED_SWEEP = (
     "little changes. In the row 0 nobody hears the teacher, so its temperature changes nothing."
 )
 NO_SHIPPED = "The recorded sweep is missing; python -m workbench.assets makes it anew."
+STOPPED_MAP = "What is there stays. Continue goes on from here."
 WATCH = "Each cell darkens as its students get more right."
 SWEEP_AXIS, IN_PER_CENT = "Right on test, per cent", "{}, in per cent"
 
@@ -1006,12 +1008,14 @@ def cell_says(value: str, count: int) -> str:
     return f"{count} student{'s' * (count > 1)}"
 
 
-def cell_caveat(over: str, several: int) -> str:
-    """What the verdict of a cell does not say."""
+def cell_caveat(over: str, several: int, few: bool = False) -> str:
+    """What the verdict of a cell does not say; `few`: too few pairs to tell anything apart."""
     said = [f"Pairs are {over} that start alike, on one split of the data.",
             "Learning rates are not tuned."]  # fmt: skip
     if several > 1:
         said.append(f"The interval is widened for {several} cells (Holm).")
+    if few:
+        said.append("So few students tell little apart: take more of them, or fewer cells.")
     return " ".join(said)
 
 

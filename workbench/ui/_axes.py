@@ -228,6 +228,35 @@ def planned(
     return found
 
 
+def scripted(
+    method: str, grid: object, knobs: dict[str, Any], images: object, seeds: object
+) -> Plan:
+    """The plan that a script's call means, in as few passes as memory allows; numbers only."""
+    kind = METHODS[method]
+    known = axes(kind.key())
+    if not isinstance(grid, Mapping) or not 1 <= len(grid) <= 2:
+        raise BadInput(words.NO_GRID)
+    for name in knobs.keys() & {*grid, "images", "seeds", "method", "knobs"}:
+        given = dict(grid) | {"images": images, "seeds": seeds, "method": method}
+        both = (str(one)[:40] for one in (given.get(name), knobs[name]))
+        raise BadInput(words.GIVEN_TWICE.format(name, *both))
+    values = {}
+    for name, written in grid.items():
+        knob = _axis(known, name)
+        if isinstance(written, str):
+            raise BadInput(words.allowed(knob, written, False))
+        values[knob.name] = numbers(knob, written)
+    mine = kind.knobs()
+    first = {name: some[0] for name, some in values.items()}
+    own = {name: value for name, value in (knobs | first).items() if name in mine}
+    shared = {name: value for name, value in (knobs | first).items() if name not in mine}
+    usual_ = _form.defaults(kind.key())
+    networks = {name: usual_[name] for name in BESIDE}
+    found = networks | {"images": images} | shared
+    found |= {"method": kind.key(), "knobs": own, "seeds": seeds}
+    return planned(_form.setup(found, text=False), values, None)
+
+
 def _together(recipe: Any) -> None:
     """As on Train: a method may need a number of images at once."""
     low, high = recipe.method.batches()

@@ -103,9 +103,14 @@ def say(now: View) -> str:
     elif now.over:
         text, more = _span(now), words.SHIPPED_SWEEP if now.shipped else _guess(now)
     else:
-        text, more = words.WATCH, ""
-    second = f'<p class="aside">{escape(more)}</p>' if more else ""
-    return f'<div class="say" role="status"><p>{escape(text)}</p></div>{second}'
+        text, more = (words.STOPPED_MAP if now.swept.stopped else words.WATCH), ""
+    second = f'<p class="aside">{_tight(more)}</p>' if more else ""
+    return f'<div class="say" role="status"><p>{_tight(text)}</p></div>{second}'
+
+
+def _tight(text: str) -> str:
+    """A sentence as HTML, in which 'T = 8' stays on one line."""
+    return escape(text.replace(" = ", "\u00a0=\u00a0"))
 
 
 def _ranked(now: View) -> list[tuple[float, Place]]:
@@ -220,7 +225,7 @@ def panel(now: View, width: int) -> str:
     cell = now.cell(at)
     scores = now.scores(cell)
     found = mean_sd(scores)
-    name = f'<h2 class="part">{escape(_name(now, at).replace(" = ", chr(160) + "=" + chr(160)))}'
+    name = f'<h2 class="part">{_tight(_name(now, at))}'
     big = mean_percent(found)
     count = words.cell_says(big, len(scores)) if scores else words.grid_state("queued", 0, 0)
     lost = f" {words.diverged(n, len(scores))}" if (n := sum(v is None for v in scores)) else ""
@@ -265,11 +270,12 @@ def _verdict(now: View, at: Place) -> str:
     found = every.get(at)
     if found is None:
         return ""
+    few = found.n < 5 and found.text == "INCONCLUSIVE" and not found.equal
     text = words.finding(_name(now, at), words.LABELS_ONLY, found, None)
     chip = charts.chip(found.text.lower()) if not found.equal else ""
     return (
-        f'<div class="judged">{chip}<p class="say">{escape(text)}</p>'
-        f'<p class="aside">{escape(words.cell_caveat(found.over, len(every)))}</p></div>'
+        f'<div class="judged">{chip}<p class="say">{_tight(text)}</p>'
+        f'<p class="aside">{escape(words.cell_caveat(found.over, len(every), few))}</p></div>'
     )
 
 

@@ -268,7 +268,7 @@ def begin(token: str, line: str, at: Place | None = None, fresh: bool = False) -
         found = [None if fresh else done(group) for group in plan.passes]
         names = tuple(name_of(run.folder) if run else "" for run in found)
         _write(token, line=line, runs=names, stopped=False, why="", guess=at, picked=None,
-               asking="", seen=time.time())  # fmt: skip
+               asking="", predicted=True, seen=time.time())  # fmt: skip
         tend(token)
 
 

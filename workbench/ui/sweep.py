@@ -79,8 +79,8 @@ def draw(one: Visitor, here: Session, calm: bool = True) -> dict[str, Any]:
     """Every part of the page as it stands."""
     now = _sweep.view(one)
     asked, message = None, here.message
-    try:
-        asked = _axes.read(here.form, one.data())
+    try:  # before the page has arrived, its form says nothing
+        asked = _axes.read(here.form, one.data()) if here.form else None
     except (BadInput, Trouble) as error:
         message = message or words.sentence(error)
     same = bool(now and asked and now.asked.plan.passes == asked.plan.passes)
