@@ -276,8 +276,8 @@ def plan(
     """What `sweep` would train with these arguments; `BadInput` where it could not.
 
     Axes are knobs of the method, of the recipe or of the data. With `labels`, students of labels
-    only are trained beside the cells; `most` bounds the students of a pass, for who wants to see
-    one finish after the other.
+    only are trained beside the cells; `most` is about how many students a pass has, for who
+    wants to see one finish after the other.
     """
     values = _values(kind, grid, data, fixed or {}, fields)
     Knob("seeds", "int", 8, 1, 1000, meaning="how many students of each").check("sweep", seeds)
@@ -408,9 +408,9 @@ def _split(
                 f"{these[0].recipes[0].student} would take {largest / 1e6:.0f} MB; take fewer "
                 "seeds, a smaller student or a batch_size"
             )
-        fit = max(1, room // largest)
-        watched = max(1, (most or LARGEST) // len(these[0].recipes))
-        count = -(-len(these) // min(fit, watched))
+        fit = -(-len(these) // max(1, room // largest))
+        watched = round(len(these) * len(these[0].recipes) / (most or math.inf))
+        count = min(max(fit, watched), len(these))
         ends = [round(len(these) * k / count) for k in range(count + 1)]
         passes += [
             tuple(recipe for cell in these[start:end] for recipe in cell.recipes)

@@ -11,8 +11,10 @@ def main() -> int:
     """Make or check; 1 if something is wrong."""
     parser = argparse.ArgumentParser(prog="python -m workbench.assets", description=__doc__)
     parser.add_argument("--check", action="store_true", help="train nothing, say what is wrong")
-    if not parser.parse_args().check:
-        for folder in make():
+    parser.add_argument("--only", choices=("acts", "sweep"), help="make a part of them anew")
+    given = parser.parse_args()
+    if not given.check:
+        for folder in make(given.only != "sweep", given.only != "acts"):
             print(folder)
     wrong = unsound()
     for sentence in wrong:

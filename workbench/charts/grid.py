@@ -249,8 +249,8 @@ def _button(
     """A cell that can be chosen: by mouse, by finger, and by keyboard."""
     return _el(
         "g", _el("title", escape(name)), shown, class_="cell", role="button",
-        data_cell=f"{at[0]},{at[1]}", tabindex=0 if at == first else -1, aria_label=name,
-        aria_pressed=str(pressed).lower(), style="cursor:pointer",
+        data_do="cell", data_cell=f"{at[0]},{at[1]}", tabindex=0 if at == first else -1,
+        aria_label=name, aria_pressed=str(pressed).lower(), style="cursor:pointer",
     )  # fmt: skip
 
 
