@@ -65,7 +65,7 @@ def finished(client, run, seconds=30):
 
 def test_only_named_calls_are_public(client):
     named = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
-    assert set(named) == {"/recipes", "/train", "/status", "/compare", "/shipped"}
+    assert set(named) == {"/recipes", "/train", "/sweep", "/status", "/compare", "/shipped"}
     assert all(call["description"] for call in named.values())
     for call in named.values():
         for value in call["parameters"] + call["returns"]:
@@ -91,6 +91,28 @@ def test_a_run_trains_and_is_compared(client):
     judged = client.predict(labels, run, api_name="/compare")
     assert judged["pairs"] == 3 and judged["over"] == "seeds"
     assert judged["verdict"] in ("BEATS", "LOSES", "INCONCLUSIVE")
+
+
+def test_a_sweep_trains_and_each_of_its_cells_is_found(client):
+    grid = {"temperature": [1, 8], "alpha": [0, 1]}
+    made = client.predict(grid, "kd", {"steps": 40}, 50, 2, api_name="/sweep")
+    (run,) = made["runs"]
+    found = finished(client, run)
+    assert found["status"] == "done" and len(found["students"]) == 10
+    knobs = [cell["knobs"] for cell in made["cells"]]
+    assert knobs == [{"temperature": t, "alpha": a} for t in (1.0, 8.0) for a in (0.0, 1.0)]
+    means = {}
+    for cell in made["cells"] + made["labels"]:
+        first, last = cell["students"]
+        assert cell["run"] == run and last == first + 1
+        means[tuple(cell["knobs"].values())] = sum(found["students"][first : last + 1]) / 2
+    assert means[1.0, 0.0] == means[8.0, 0.0] == means[()], "alpha = 0 is labels only"
+
+
+def test_a_sweeps_bad_input_is_one_sentence(client):
+    with pytest.raises(AppError, match="Temperature goes from") as error:
+        client.predict({"temperature": [1, -1]}, "kd", {}, 50, 2, api_name="/sweep")
+    assert "Traceback" not in str(error.value)
 
 
 def test_a_methods_knobs_may_stand_among_the_others(client):

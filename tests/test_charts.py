@@ -24,8 +24,11 @@ from workbench.charts import (
     stacked,
     thousands,
 )
+from workbench.charts import grid as maps
 from workbench.charts import inside as within
 from workbench.charts import lineage as chain
+from workbench.charts.along import Line, along
+from workbench.charts.bars import Bar, bars
 from workbench.charts.stacked import Term
 from workbench.ui import theme
 
@@ -80,6 +83,17 @@ def glances(name="Teacher", count=3):
     )
 
 
+def a_map(name="Temperature"):
+    """Cells of every state, with axes that somebody else named."""
+    Cell = maps.Cell
+    cells = [
+        [Cell([0.8, 0.82]), Cell([0.9, None]), Cell([None, None])],
+        [Cell([0.91], "running", 0.4), Cell([0.86, 0.88], "stopped", 0.5), Cell([], "queued")],
+    ]
+    axes = {"rows": maps.Axis(name, ["0", name]), "columns": maps.Axis(name, ["1", "4", "8"])}
+    return cells, axes
+
+
 def inside(width, name):
     """The pictures of what lies inside two networks."""
     pairs = [("1", "2"), (name, "3"), ("0", "1")]
@@ -98,6 +112,15 @@ def inside(width, name):
         ),
         "lineage": chain.lineage(links, width=width),
     }
+
+
+def knob_lines(name="Distilled", values=((0.84, 0.86), (0.93, None))):
+    return [Line("kd", name, values), Line("labels", name, [[0.82, 0.83]] * 2)]
+
+
+def drawn_map(width=544, name="Temperature", **more):
+    cells, axes = a_map(name)
+    return maps.grid(cells, width=width, reference=0.805, **axes, **more)
 
 
 def pictures(width=544, name="Distilled, T = 8"):
@@ -129,6 +152,11 @@ def pictures(width=544, name="Distilled, T = 8"):
         ),
         "confusion": charts.confusion_difference(change, width=width, picked=(2, 3)),
         "reliability": charts.reliability(bins, width=width, name=name),
+        "grid": drawn_map(width, name),
+        "along": along(knob_lines(name), settings=["1", name], knob=name, width=width, title=name),
+        "bars": bars(
+            [Bar(name, [("teacher", 0.8), ("labels", math.nan)], name)], width=width, title=name
+        ),
     } | inside(width, name)
 
 
@@ -143,6 +171,8 @@ def pages(width=544, name="Distilled, T = 8"):
         "chip": charts.chip("beats", name),
         "marker": charts.marker("kd"),
         "data_table": charts.data_table("<p></p>"),
+        "grid_table": maps.grid_table(a_map(name)[0], caption=name, **a_map(name)[1]),
+        "grid_asked": drawn_map(width, name, ask=True, picked=(1, 2), guess=(0, 0)),
         "lineage_table": chain.lineage_table(
             [chain.Generation("kd", name, name, [0.9])], caption=name
         ),
@@ -193,9 +223,12 @@ def test_is_an_image_with_a_label(which):
     ("similarity", ["2 most for 3"]),
     ("guess", ["You said 70", "81.8", "Distilled, T = 8 81.8"]),
     ("losses", ["1.25", "labels –"]),
+    ("along", ["1: 85.0", "Distilled, T = 8: 93.0", "82.5"]),
+    ("bars", ["Distilled, T = 8: Distilled, T = 8."]),
     ("scores", ["93.0", "± 1.4", "b: –"]),
     ("spread", ["+11.2", "10.3 to 12.2", "3 pairs"]),
     ("confusion", ["2 read as 3 5.0", "9 read as 0 −1.2"]),
+    ("grid", ["0: 1 81.0", "4 90.0", "8 diverged", "8 not yet", "Labels only 80.5"]),
     ("pairing", ["1 8 × 8 × 8", "Compared: 1 with 2, Distilled, T = 8 with 3."]),
     ("attention", ["alike 1.00", "Distilled, T = 8"]),
     ("relations", ["1.00 within a class, 0.20 between classes"]),
@@ -219,6 +252,75 @@ def test_smallest_text_is_12_px():
         everything(320).values()
     ))  # fmt: skip
     assert sizes and min(map(int, sizes)) >= 12
+
+
+# ---------------------------------------------------------------- maps
+
+
+def test_a_map_writes_each_mean_and_marks_what_has_none():
+    root = ET.fromstring(drawn_map())
+    texts = [t.text for t in root.iter(SVG + "text")]
+    assert {"81.0", "90.0", "91.0", "87.0"} <= set(texts), "the mean of those that did not diverge"
+    dashed = [r for r in root.iter(SVG + "rect") if r.get("stroke-dasharray")]
+    assert len(dashed) == 1, "one cell is under way"
+    table = maps.grid_table(a_map()[0], caption="x", **a_map()[1])
+    for words in (
+        "81.0\u202f% ± 1.4",
+        "1 diverged",
+        "Waiting",
+        "Running, 40\u202f%",
+        "Stopped at",
+    ):
+        assert words in table
+
+
+def test_the_cells_of_a_map_are_buttons_when_asked():
+    root = ET.fromstring(drawn_map(ask=True, picked=(1, 0), guess=(0, 2)))
+    cells = [g for g in root.iter(SVG + "g") if g.get("data-cell")]
+    assert root.get("role") == "group", "the children of a picture are not there for a reader"
+    assert [c.get("data-cell") for c in cells] == ["0,0", "0,1", "0,2", "1,0", "1,1", "1,2"]
+    assert [c.get("tabindex") for c in cells].count("0") == 1, "one stop for Tab, then arrows"
+    assert [c.get("data-cell") for c in cells if c.get("aria-pressed") == "true"] == ["1,0"]
+    assert all(c.get("aria-label") == c.find(SVG + "title").text for c in cells)
+    assert "81.0\u202f% ± 1.4, 2 students" in cells[0].get("aria-label")
+    assert [c for c in cells if c.find(SVG + "g") is not None] == [cells[2]], "your guess"
+    plain = ET.fromstring(drawn_map())
+    assert not [e for e in plain.iter() if e.get("data-cell") or e.get("tabindex")]
+
+
+@pytest.mark.parametrize("count", [1, 2, 12, 40])
+def test_a_map_of_any_size_keeps_its_width_and_its_cells(count):
+    axis = maps.Axis("T", [str(k) for k in range(count)])
+    cells = [[maps.Cell([0.5])] * count] * count
+    root = ET.fromstring(maps.grid(cells, rows=axis, columns=axis, width=350))
+    boxes = [r for r in root.iter(SVG + "rect") if "--bg" in r.get("style", "")]
+    assert len(boxes) == count**2
+    assert all(float(b.get("x")) + float(b.get("width")) <= 350 for b in boxes)
+
+
+def test_the_colours_of_a_map_reach_around_its_values():
+    assert maps.reach([0.801, 0.907]) == (0.8, 0.95)
+    assert maps.reach([0.8, 0.95]) == (0.8, 0.95), "on an edge, not one further"
+    assert maps.reach([0.9, None, math.nan]) == (0.9, 0.95) and maps.reach([]) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize("mode", [0, 1])
+def test_equal_steps_of_a_map_look_equal(mode):
+    """CIE lightness along the scale: no step is more than 1.4 times another."""
+
+    def lightness(share):
+        over, under = (charts.TOKENS[name][mode] for name in ("kd", "bg"))
+        parts = [
+            share * int(over[i : i + 2], 16) + (1 - share) * int(under[i : i + 2], 16)
+            for i in (1, 3, 5)
+        ]
+        y = luminance("#" + "".join(f"{round(p):02X}" for p in parts))
+        return 116 * y ** (1 / 3) - 16 if y > 0.008856 else 903.3 * y
+
+    top = float(charts.TOKENS["heat"][mode])
+    levels = [lightness(top * k / 5) for k in range(6)]
+    steps = [abs(b - a) for a, b in zip(levels, levels[1:], strict=False)]
+    assert max(steps) < 1.4 * min(steps) and min(steps) > 5
 
 
 # ---------------------------------------------------------------- numbers
@@ -604,3 +706,45 @@ def test_theme_carries_the_tokens_in_both_modes():
     pytest.importorskip("gradio")
     made = theme.THEME
     assert all(getattr(made, name) == value for name, value in wanted.items())
+
+
+# ---------------------------------------------------------------- what a knob does
+
+
+def test_a_power_of_the_knob_is_a_straight_line():
+    sizes = [[[1.0 / t**2]] for t in (1, 2, 4, 8)]
+    rows = [Line("kd", "1/T²", [one[0] for one in sizes])]
+    svg = along(rows, settings=list("1248"), knob="T", width=544, span=(1e-3, 1), log=True)
+    found = list(ET.fromstring(svg).iter(SVG + "circle"))
+    ys = [float(c.get("cy")) for c in found[:4]]
+    steps = [b - a for a, b in zip(ys, ys[1:], strict=False)]
+    assert max(steps) - min(steps) < 0.2 and steps[0] > 0
+    texts = [t.text for t in ET.fromstring(svg).iter(SVG + "text")]
+    assert "0.001" in texts and "1" in texts and "0.016" in texts
+
+
+def test_what_the_knob_does_not_change_is_a_band_with_one_marker():
+    svg = along(knob_lines(), settings=["1", "8"], knob="T", width=544)
+    assert svg.count('fill-opacity="var(--band)"') == 1
+    assert svg.count("var(--thin)") == 1, "one setting has two students that differ"
+
+
+@pytest.mark.parametrize("values", [[], [[]], [[None], [math.nan]], [[0.0], [-1.0]]])
+def test_a_line_without_numbers_is_drawn_nowhere(values):
+    for log in (False, True):
+        svg = along(
+            [Line("kd", "Gone", values)], settings=["1", "8"], knob="T", width=390, log=log,
+            span=(0.01, 1),
+        )  # fmt: skip
+        ET.fromstring(svg)
+        assert "nan" not in svg
+
+
+def test_parts_of_a_bar_add_up_and_the_longest_is_the_width():
+    rows = [Bar("a", [("teacher", 3.0), ("labels", 1.0)], "4"), Bar("b", [("kd", 2.0)], "2")]
+    svg = bars(rows, width=400)
+    found = [r for r in ET.fromstring(svg).iter(SVG + "rect") if r.get("fill") == "var(--c)"]
+    assert [float(r.get("width")) for r in found] == [300, 100, 200]
+    assert [float(r.get("x")) for r in found] == [0, 300, 0]
+    half = ET.fromstring(bars(rows[1:], width=400, most=4))
+    assert [float(r.get("width")) for r in half.iter(SVG + "rect") if r.get("fill")] == [200]

@@ -442,8 +442,35 @@ def test_sweep_trains_all_settings_in_one_run(result, call):
         {"temperature": t, "alpha": a} for t in (1.0, 8.0) for a in (0.0, 1.0)
     ]
     assert all(set(cell["accuracy"]) == {"mean", "std", "n"} for cell in found["cells"])
-    code, out, _ = call("sweep", *words)
-    assert code == 0 and out.splitlines()[0].split() == ["temperature", "alpha", "accuracy", "%"]
+    code, out, err = call("sweep", *words)
+    lines = [line.split("  ") for line in out.splitlines()]
+    assert code == 0 and "accuracy %: temperature \\ alpha" in out and len(lines) == 4
+    means = [f"{100 * cell['accuracy']['mean']:.1f} " for cell in found["cells"]]
+    assert [line[:1] for line in lines[1:3]] == [["1"], ["8"]], "a map: a row for a temperature"
+    assert all(means[2 * i + j] in out.splitlines()[1 + i] for i in (0, 1) for j in (0, 1))
+    assert "4 settings × 2 students in 1 pass: about 0." in err, "said before it begins"
+
+
+def test_a_cell_of_a_sweep_opens_as_a_run(result, call):
+    words = ["kd", "temperature=1,8", "alpha=0,1", "--teacher", "mlp-4", *SHORT]
+    found = result("sweep", *words, "--open", "alpha=1,temperature=8")
+    opened, cell = found["opened"], found["cells"][3]
+    assert opened["knobs"] == cell["knobs"] == {"temperature": 8.0, "alpha": 1.0}
+    lines = [json.loads(line) for line in call("replay", opened["run"], "--json")[1].splitlines()]
+    row = lines[-1]["accuracy"]["test"]
+    assert len(row) == 2 and sum(row) / 2 == pytest.approx(cell["accuracy"]["mean"])
+    assert "test part in %, 2 students; done." in call("replay", opened["run"])[1]
+    code, out, _ = call("sweep", *words, "--open", "alpha=1,temperature=8")
+    assert code == 0 and f"temperature=8,alpha=1 is run {opened['run']}" in out
+    for wrong in (
+        "temperature=8",
+        "temperature=8,alpha=0.5",
+        "alpha=1,alpha=1",
+        "temperature",
+        "",
+    ):
+        code, out, err = call("sweep", *words, "--open", wrong)
+        assert code == 2 and out == "" and err.count("\n") == 1, wrong
 
 
 def test_knobs_of_a_sweeps_spec_are_the_same_in_every_cell(result, call):

@@ -66,7 +66,7 @@ def test_a_lesson_keeps_its_measure(number):
     assert max(words) <= 80 and sum(words) <= 1500
     sources = "\n".join(c.source for c in code)
     assert sources.count("Guess(") >= 2 and len(re.findall(r"\.check\(", sources)) >= 2
-    assert len(re.findall(r"\b(Slider|LiveRun)\(", sources)) <= 3
+    assert len(re.findall(r"\b(Slider|LiveRun|SweepRun|Twin)\(", sources)) <= 3
     assert "pyplot" not in sources
 
 
@@ -238,6 +238,34 @@ def test_a_hint_must_leave_the_teacher_and_reach_all_that_learns():
         assert said in q.check(wrong).text
 
 
+def test_a_thermostat_must_search_to_the_end():
+    def coarse(z, digits):
+        low, high = 0.01, 10_000.0
+        for _ in range(16):
+            T = (low * high) ** 0.5
+            log_p = (z / T).log_softmax(-1)
+            found = (-(log_p.exp() * log_p).sum(-1)).mean().exp()
+            low, high = (T, high) if found < digits else (low, T)
+        return T
+
+    q = LESSONS["03"].exercises[1]
+    assert "halve more often" in q.check(coarse).text
+    assert "speak of that many digits" in q.check(lambda z, digits: 8.0).text
+
+
+def test_t_squared_forgotten_is_a_smaller_alpha():
+    """What the recipe trains is a multiple of the loss without T²."""
+    recipes = RECIPES["t-squared"].recipes
+    kept, lost = ([r.method for r in part[::30]] for part in (recipes[:120], recipes[120:]))
+    same = LESSONS["04"].exercises[2].answer
+    assert [m.temperature for m in kept] == [m.temperature for m in lost] == [2, 4, 8, 16]
+    for one, other in zip(kept, lost, strict=True):
+        weights = one.alpha, 1 - one.alpha
+        assert other.alpha == pytest.approx(same(*weights, one.temperature))
+        ratio = other.alpha * one.temperature**2 / (1 - other.alpha)
+        assert ratio == pytest.approx(weights[0] / weights[1])
+
+
 def test_what_nobody_foresaw_gets_the_law_that_it_breaks():
     q = LESSONS["01"].exercises[0]
     reply = q.check(lambda z, T: 0.9 * (z / T).softmax(-1))
@@ -298,7 +326,9 @@ def test_a_committed_notebook_is_clean_and_has_its_pictures(number):
     assert unclean(found) == []
     assert path.stat().st_size < 300_000
     for cell in cells(number, "code"):
-        shows = re.search(r"\b(Slider|LiveRun|Guess|Picture)\(|\.reveal\(", cell.source)
+        shows = re.search(
+            r"\b(Slider|LiveRun|SweepRun|Twin|Guess|Picture)\(|\.reveal\(", cell.source
+        )
         if shows and "import" not in cell.source:
             data = cell.outputs[-1].data
             assert data["image/png"] and len(data["text/plain"]) > 5, cell.id

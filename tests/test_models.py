@@ -294,7 +294,7 @@ def test_what_models_cost_is_known_beforehand_and_right():
     assert {shape for _, shape, _ in known} >= {(1, 8, 8), (1, 28, 28), (3, 32, 32)}
     for key, found in known.items():
         if key[1] == (1, 8, 8) or key[0] in ("cnn-8", "mlp-16"):
-            assert counted(*key) == found, f"{key}: run python -m workbench.assets --tables"
+            assert counted(*key) == found, f"{key}: run python -m workbench.assets --only tables"
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,23 @@ import time
 
 import pytest
 
-from workbench import RECIPES, Run, charts
+from workbench import DATA, METHODS, RECIPES, Run, charts
 from workbench.base import BadInput
 from workbench.events import Event
-from workbench.notebook import Guess, GuessFirst, LiveRun, Page, Picture, Slider, series, style
+from workbench.notebook import (
+    Guess,
+    GuessFirst,
+    LiveRun,
+    Page,
+    Passes,
+    Picture,
+    Slider,
+    SweepRun,
+    Twin,
+    series,
+    style,
+)
+from workbench.sweep import plan
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
@@ -197,3 +210,65 @@ def test_callbacks_work_from_another_thread():
     worker.start()
     worker.join()
     assert "T = 9.0" in slider.chart.value
+
+
+# ------------------------------------------------------------------------------ two knobs
+
+
+def test_two_sliders_are_one_number():
+    twin = Twin(bars, "ours", "theirs", lambda a: 1 - a, 0, 1, start=0.9)
+    assert twin.twin.value == pytest.approx(0.1) and "T = 0.9" in twin.chart.value
+    twin.value = 0.3
+    assert twin.twin.value == pytest.approx(0.7) and "T = 0.3" in twin.chart.value
+    twin.twin.value = 0.2
+    assert twin.value == pytest.approx(0.8) and "T = 0.8" in twin.chart.value
+
+
+def planned(most=None):
+    data = DATA["digits"](images=10)
+    values = {"temperature": (1, 8), "alpha": (0, 0.5)}
+    how = {"data": data, "student": "mlp-4", "seeds": 2, "steps": 4, "events": 2}
+    return plan(METHODS["kd"], values, most=most, **how)
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("WORKBENCH_HOME", str(tmp_path))
+
+
+@pytest.mark.parametrize("most", [None, 4])
+def test_passes_are_one_stream(home, most):
+    events = list(Passes(planned(most)))
+    passes = 1 if most is None else 2
+    assert [e.step for e in events][-1] == events[-1].steps == 4 * passes
+    steps = [e.step for e in events]
+    assert steps == sorted(steps) and all(len(e.accuracy["test"]) == 8 for e in events)
+    early = [e for e in events if e.step < 4]
+    assert all((e.accuracy["test"][4:] == (None,) * 4) == (passes == 2) for e in early)
+    ends = [Run(group).events()[-1].accuracy["test"] for group in planned(most).passes]
+    assert events[-1].accuracy["test"] == tuple(v for row in ends for v in row)
+
+
+def test_a_sweep_fills_its_map_and_a_cell_can_be_chosen(home):
+    guess = Guess("?", 0, 1)
+    run = SweepRun(
+        planned(4), "alpha", "temperature", name="map", span=(0.0, 1.0), picked=(1, 0), after=guess
+    )
+    assert "4 settings, 2 students each: about" in run.plan.value
+    run.pace = 0
+    guess.skip.click()
+    run.wait()
+    assert "alpha = 0.5" in run.chart.value and "temperature = 1" in run.chart.value
+    run.choose[1].index = 1
+    assert "temperature = 8: right" in run.chart.value
+    run.choose[0].index = 0
+    assert "alpha = 0.5" not in run.chart.value and "temperature = 8: right" in run.chart.value
+    data, _ = run._repr_mimebundle_()
+    assert {WIDGET, "image/png", "text/plain"} == set(data) and "alpha" in data["text/plain"]
+
+
+def test_a_stopped_sweep_keeps_what_there_is(home):
+    run = SweepRun(planned(4), "alpha", "temperature", name="map", span=(0, 1))
+    run.stop()
+    settled(run, 30)
+    assert run.events and run.events[-1].step < 8 and "Stopped" in run.status.value

@@ -3,10 +3,12 @@
 import io
 import struct
 
+import numpy as np
 import pytest
 from test_charts import NAMES, pictures
 
 from workbench import charts, plots
+from workbench.charts import grid as maps
 
 
 def pixels(png):
@@ -42,6 +44,17 @@ def test_a_box_lies_where_the_svg_says():
     for x, y in ((8, 40), (42, 40), (25, 18), (25, 62)):
         outside = seen[(edge + y) * scale, (edge + x) * scale, :3]
         assert outside != pytest.approx(wanted, abs=0.05)
+
+
+def test_a_map_leaves_lines_their_colours():
+    cells = [[maps.Cell([0.8 + 0.004 * (6 * i + j)]) for j in range(6)] for i in range(6)]
+    axes = {name: maps.Axis(name, list("012345")) for name in ("rows", "columns")}
+    over = maps.grid(cells, width=720, picked=(1, 4), span=(0.75, 0.95), **axes)
+    runs = [charts.Series("labels", "Labels", [0, 5, 10], [[0.6, 0.7, 0.8]])]
+    seen = pixels(plots.png(charts.below(over, charts.curves(runs, width=720))))[..., :3]
+    for role in ("labels", "you"):
+        wanted = [int(charts.TOKENS[role][0][i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        assert abs(seen - np.array(wanted)).max(-1).min() < 0.06, role
 
 
 def test_a_group_moves_and_scales_what_is_in_it():

@@ -139,7 +139,8 @@ def abroad(monkeypatch):
             monkeypatch.setattr(words, name, translated(value))
         elif name.isupper():
             monkeypatch.setattr(words, name, foreign(value))
-    for name, alias in (("inside", "within"), ("lineage", "chain"), ("stacked", "stacked")):
+    others = {"inside": "within", "lineage": "chain", "stacked": "stacked", "grid": "maps"}
+    for name, alias in others.items():
         file = Path(charts.__file__).with_name(f"{name}.py")
         monkeypatch.setattr(test_charts, alias, loaded(monkeypatch, f"{name}_abroad", file))
     return loaded(monkeypatch, "charts_abroad", Path(charts.__file__))

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from workbench.evaluation import Verdict
     from workbench.recipe import Recipe
     from workbench.runs import Run
+    from workbench.sweep import Cell, Plan
 
 ROOT = Path(__file__).parent.parent
 Report = Callable[[str, float], None]
@@ -681,9 +682,12 @@ def _caveats(found: Mapping[str, Any], data: Data) -> list[str]:
 def _fill_sweep(parser: Parser) -> None:
     about = "a method, with the knobs that stay the same: kd, or kd:alpha=1"
     parser.add_argument("method", metavar="SPEC", help=about)
-    parser.add_argument("grid", nargs="+", metavar="KNOB=A,B,…", help="the values to try")
+    about = "the values to try, of a knob of the method, the recipe or the data"
+    parser.add_argument("grid", nargs="+", metavar="KNOB=A,B,…", help=about)
     for made in _counts("seeds"):
         _flag(parser, made)
+    about = "afterwards, make a run of one setting, for replay and the app: temperature=8,alpha=1"
+    parser.add_argument("--open", action=Once, metavar="KNOB=A,…", help=about)
     _fill_training(parser, _COMPARED, ())
 
 
@@ -692,46 +696,110 @@ def _sweep(args: argparse.Namespace) -> int:
 
     method, _ = _method(args.method)
     kind, fixed = type(method), type(method).given(args.method.partition(":")[2])
-    grid = _grid(kind, args.grid, fixed)
+    grid = _grid(kind, args, fixed)
     _known(args)
-    values = _recipe_values(args, *_COMPARED) | _numbers("sweep", args, "seeds")
-    data = _data(args)
+    values = _recipe_values(args, *(name for name in _COMPARED if name not in grid))
+    planned = sweep.plan(
+        kind,
+        grid,
+        fixed=fixed,
+        data=_data(args),
+        student=args.student,
+        teacher=args.teacher or "mlp-256-256",
+        device=args.device,
+        **values | _numbers("sweep", args, "seeds"),
+    )
+    wanted = _wanted(kind, planned, args.open) if args.open is not None else None
+    if not args.json:
+        print(_expected(planned), file=sys.stderr)
     with _progress(args.json) as report:
-        found = sweep.sweep(
-            kind,
-            grid,
-            fixed=fixed,
-            data=data,
-            student=args.student,
-            teacher=args.teacher or "mlp-256-256",
-            device=args.device,
-            report=report,
-            **values,
-        )
+        found = sweep.train(planned, args.device, report)
+    if wanted is not None:
+        run = planned.extract(wanted)
+        found["opened"] = {"knobs": dict(wanted.knobs), "run": run.name, "folder": str(run.folder)}
     if args.json:
         return _dump(found)
     if fixed:
         print(f"{method.spec(also=fixed)} in every cell")
-    names = list(grid)
-    rows = [[*names, "accuracy %"]]
-    for cell in found["cells"]:
-        rows.append([*(_text(cell["knobs"][k]) for k in names), _percent(cell["accuracy"])])
-    print(_columns(rows))
-    print("± is the standard deviation over seeds on one split; one learning rate for all cells.")
+    print(_columns(_map(grid, found["cells"])))
+    print("± is the standard deviation over seeds on one split; one learning rate for all cells."
+          if "learning_rate" not in grid else
+          "± is the standard deviation over seeds on one split.")  # fmt: skip
+    if wanted is not None:
+        print(f"{_setting(wanted.knobs)} is run {found['opened']['run']}; replay shows it.")
     return 0
 
 
+def _expected(planned: Plan) -> str:
+    """What a sweep will take, before it begins."""
+    cells, seeds, passes = len(planned.cells), len(planned.cells[0].recipes), len(planned.passes)
+    said = f"{cells} settings × {_students(seeds)} in {passes} pass{'es' * (passes > 1)}"
+    return f"{said}: about {_duration(planned.seconds)} of one core. {planned.note}".rstrip()
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s" if seconds < 120 else (
+        f"{seconds / 60:.0f} minutes")  # fmt: skip
+
+
+def _map(grid: Mapping[str, Sequence[Any]], cells: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+    """Two axes as a map, the first of them down and the second across; else a line for a cell."""
+    names = list(grid)
+    if len(names) != 2:
+        rows = [[*names, "accuracy %"]]
+        return rows + [
+            [*(_text(cell["knobs"][k]) for k in names), _percent(cell["accuracy"])]
+            for cell in cells
+        ]
+    down, across = grid.values()
+    rows = [[f"accuracy %: {names[0]} \\ {names[1]}", *map(_text, across)]]
+    for i, value in enumerate(down):
+        line = cells[i * len(across) : (i + 1) * len(across)]
+        rows.append([_text(value), *(_percent(cell["accuracy"]) for cell in line)])
+    return rows
+
+
+def _setting(knobs: Mapping[str, Any]) -> str:
+    return ",".join(f"{name}={_text(value)}" for name, value in knobs.items())
+
+
+def _wanted(kind: type[Method], planned: Plan, text: str) -> Cell:
+    """The cell that a text such as temperature=8,alpha=1 means."""
+    from workbench.base import BadInput
+    from workbench.sweep import axes
+
+    known = axes(kind, planned.cells[0].recipes[0].data)
+    pairs = [word.partition("=") for word in text.split(",")]
+    knobs = {name.strip().replace("-", "_"): rest for name, _, rest in pairs}
+    for cell in planned.cells:
+        if (
+            len(pairs) == len(knobs)
+            and knobs.keys() == cell.knobs.keys()
+            and all(
+                known[name].parse(kind.__name__, knobs[name]) == value
+                for name, value in cell.knobs.items()
+            )
+        ):
+            return cell
+    first = _setting(planned.cells[0].knobs)
+    raise BadInput(f"sweep(open={text[:60]}): expected a setting of this sweep, such as {first}")
+
+
 def _grid(
-    kind: type[Method], words: Sequence[str], fixed: Mapping[str, Any]
+    kind: type[Method], args: argparse.Namespace, fixed: Mapping[str, Any]
 ) -> dict[str, list[Any]]:
     from workbench.base import BadInput, twice, unknown
+    from workbench.data import Data
     from workbench.recipe import Recipe
+    from workbench.sweep import APART
 
-    shared = {name: Recipe.knobs()[name] for name in ("learning_rate", "weight_decay")}
-    knobs = kind.knobs() | shared
+    shared = Recipe.knobs() | Data.knobs()
+    knobs = kind.knobs() | {name: made for name, made in shared.items() if name not in APART}
     found: dict[str, list[Any]] = {}
     typed = {name: _text(value) for name, value in fixed.items()}
-    for word in words:
+    flags = {name: getattr(args, name, None) for name in knobs}
+    typed |= {name: text for name, text in flags.items() if text is not None}
+    for word in args.grid:
         name, equals, rest = word.partition("=")
         name = name.replace("-", "_")
         if not equals or not rest:

@@ -15,15 +15,18 @@ import os
 import re
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import Any, cast
 
 from torch import Tensor
 
 from workbench import charts, plots, words
 from workbench.base import BadInput
-from workbench.events import Event
+from workbench.charts.grid import Axis, Cell, grid
+from workbench.events import Event, Row
 from workbench.functional import soft_log_probs
+from workbench.runs import Run
+from workbench.sweep import Plan
 from workbench.words import percent
 
 WIDTH = 720
@@ -218,6 +221,40 @@ class Slider(_Shown):
         self.chart.value = framed(self.svg)
 
 
+class Twin(Slider):
+    """One number under two names: two sliders that move each other, and one picture of it.
+
+    `draw` is given the first; the second stands at `turn(first)`, and `turn` is its own inverse.
+    """
+
+    def __init__(
+        self,
+        draw: Callable[[float], str],
+        name: str,
+        other: str,
+        turn: Callable[[float], float],
+        low: float,
+        high: float,
+        *,
+        start: float,
+        after: Guess | None = None,
+    ) -> None:
+        super().__init__(draw, name, low, high, start=start)
+        look = {"min": low, "max": high, "step": (high - low) / 100, "description": other}
+        self.turn = turn
+        self.twin = _widgets().FloatSlider(value=turn(start), continuous_update=True, **look)
+        self.twin.add_class("wb-slider")
+        self.slider.observe(lambda change: self._follow(self.twin, change["new"]), "value")
+        self.twin.observe(lambda change: self._follow(self.slider, change["new"]), "value")
+        bars = [_widgets().HBox([one]).add_class("wb-bar") for one in (self.slider, self.twin)]
+        self.box = self._boxed(*bars, self.chart, after=after)
+
+    def _follow(self, other: Any, value: float) -> None:
+        wanted = self.turn(float(value))
+        if abs(other.value - wanted) > 1e-6:  # else they would chase each other's rounding
+            other.value = wanted
+
+
 class Guess(_Shown):
     """A prediction before a run: a slider, or *Skip the guess*; then `reveal` beside the truth.
 
@@ -385,11 +422,15 @@ class LiveRun(_Shown):
         self.chart = _html(self.svg, "wb-live")
         self.button.on_click(lambda _: self.stop())
         bar = make.HBox([self.button, self.progress, self.status]).add_class("wb-bar")
-        self.box = self._boxed(bar, self.chart)
+        self.box = self._boxed(*self._rows(bar))
         worker = threading.Thread(target=self._work, daemon=True)
         worker.start()
         if fast():
             self.wait()
+
+    def _rows(self, bar: Any) -> list[Any]:
+        """What stands in the box below each other."""
+        return [bar, self.chart]
 
     def stop(self) -> None:
         """End the training before its next step; what there is stays."""
@@ -495,6 +536,138 @@ class LiveRun(_Shown):
         finally:
             _running.pop(self.name, None) if _running.get(self.name) is self else None
             self._done.set()
+
+
+class Passes:
+    """A planned sweep as one stream of events: its passes one after the other.
+
+    `accuracy` has a value for every student of the sweep, None for those whose pass has not begun.
+    """
+
+    def __init__(self, planned: Plan) -> None:
+        self.runs = [Run(group) for group in planned.passes]
+        self.halted = False
+
+    def halt(self) -> None:
+        """Let the pass under way end before its next step; what there is stays."""
+        self.halted = True
+        for run in self.runs:
+            run.halt()
+
+    def __iter__(self) -> Iterator[Event]:
+        before: Row = ()
+        whole = sum(len(run.recipes) for run in self.runs)
+        for i, run in enumerate(self.runs):
+            row = before
+            for event in run:
+                row = before + event.accuracy["test"]
+                seen = row + (None,) * (whole - len(row))
+                step, steps = i * event.steps + event.step, len(self.runs) * event.steps
+                yield Event(step, steps, {}, {"test": seen})
+            before = row
+            if self.halted:
+                return
+
+
+class SweepRun(LiveRun):
+    """A sweep over two knobs: a map that fills while it trains, and cells to choose.
+
+    `rows` and `columns` are its two knobs. Under the map are the curves of the chosen cell beside
+    those of the first cell of its column. How long all takes stands there before it begins.
+    """
+
+    def __init__(
+        self,
+        planned: Plan,
+        rows: str,
+        columns: str,
+        *,
+        name: str,
+        span: tuple[float, float],
+        picked: tuple[int, int] = (0, 0),
+        after: Guess | None = None,
+    ) -> None:
+        self.planned, self.span, self.picked = planned, span, picked
+        knobs = [list(dict.fromkeys(cell.knobs[knob] for cell in planned.cells))
+                 for knob in (rows, columns)]  # fmt: skip
+        self.rows, self.columns = (
+            Axis(knob, [words.number(float(v)) for v in values])
+            for knob, values in zip((rows, columns), knobs, strict=True)
+        )
+        at = {(cell.knobs[rows], cell.knobs[columns]): cell for cell in planned.cells}
+        self.cells = [[at[one, other] for other in knobs[1]] for one in knobs[0]]
+        make = _widgets()
+        self.choose = [
+            make.SelectionSlider(
+                options=axis.values,
+                index=place,
+                description=axis.name,
+                style={"description_width": "initial"},
+            )
+            for axis, place in zip((self.rows, self.columns), picked, strict=True)
+        ]
+        for slider in self.choose:
+            slider.add_class("wb-choose")
+            slider.observe(self._chosen, "index")
+        said = words.sweep_size(
+            len(planned.cells), len(planned.cells[0].recipes), max(PACE, planned.seconds)
+        )
+        self.plan = _html(f'<p class="note">{html.escape(said)}</p>', "wb-plan")
+        super().__init__(Passes(planned), self._pictured, name=name, after=after)
+
+    def _rows(self, bar: Any) -> list[Any]:
+        choose = _widgets().HBox(self.choose).add_class("wb-bar")
+        return [self.plan, bar, choose, self.chart]
+
+    def _chosen(self, _: Any) -> None:
+        self.picked = (self.choose[0].index, self.choose[1].index)
+        self.svg = self.draw(self.events)
+        self.chart.value = framed(self.svg)
+
+    def _own(self, events: Sequence[Event], i: int, j: int) -> tuple[list[int], list[list[Any]]]:
+        """The steps of a cell's own pass, and its students' accuracy at each."""
+        at, where = self.planned.students(self.cells[i][j])
+        first = sum(len(group) for group in self.planned.passes[:at])
+        places = range(first + where.start, first + where.stop)
+        steps: list[int] = []
+        rows: list[list[Any]] = []
+        for event in events:
+            each = event.steps // len(self.planned.passes)
+            step = event.step - at * each
+            if 0 <= step <= each and event.accuracy["test"][places[0]] is not None:
+                if step not in steps[-1:]:  # the next pass begins where this one ends
+                    steps.append(step)
+                    rows.append([event.accuracy["test"][k] for k in places])
+        return steps, rows
+
+    def _cell(self, events: Sequence[Event], i: int, j: int) -> Cell:
+        steps, rows = self._own(events, i, j)
+        if not steps:
+            return Cell(state="queued")
+        share = steps[-1] / max(1, events[-1].steps // len(self.planned.passes))
+        return Cell(rows[-1], "finished" if share >= 1 else "running", share)
+
+    def _pictured(self, events: Sequence[Event]) -> str:
+        """The map, and under it the curves of the chosen cell."""
+        events = list(events)  # the other thread goes on adding
+        size = range(len(self.rows.values)), range(len(self.columns.values))
+        cells = [[self._cell(events, i, j) for j in size[1]] for i in size[0]]
+        over = grid(
+            cells, rows=self.rows, columns=self.columns, width=WIDTH, picked=self.picked,
+            span=self.span,
+        )  # fmt: skip
+        return charts.below(over, self._curves(events, *self.picked))
+
+    def _curves(self, events: Sequence[Event], i: int, j: int) -> str:
+        named = [f"{self.rows.name} = {value}" for value in self.rows.values]
+        lines = []
+        for role, at in dict.fromkeys((("labels", 0), ("kd", i) if i else ("labels", 0))):
+            steps, rows = self._own(events, at, j)
+            values = [list(one) for one in zip(*rows, strict=True)]
+            lines.append(charts.Series(role, named[at], steps, values))
+        title = f"{self.columns.name} = {self.columns.values[j]}: {words.RIGHT_ON_TEST.lower()}"
+        last = self.cells[i][j].recipes[0].steps
+        return charts.curves(lines, width=WIDTH, height=240, last_step=last, title=title)
 
 
 # ------------------------------------------------------------------------ what lessons draw

@@ -22,6 +22,8 @@ SCALE = 2
 MARGIN = 16
 #: Points per pixel at 100 pixels an inch; DejaVu is wider than the fonts that charts plans for.
 POINT, NARROWER = 0.72, 0.92
+#: From so many shades on a picture is a map: with 64 colours its lines would lose theirs to them.
+MAP = 24
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?")
 _STEP = re.compile(rf"([MLlmhvHVczZ])|({_NUMBER.pattern})")
 _SIZES = {"tick": 12.0, "name": 14.0, "finding": 19.0, "aside": 13.0, "val": 13.0}
@@ -46,11 +48,11 @@ def png(svg: str, dark: bool = False) -> bytes:
     figure.set_facecolor(pen.colour("var(--bg)") or "white")
     for child in root:
         pen.draw(child, {})
-    return _small(figure.canvas)
+    return _small(figure.canvas, 128 if svg.count("fill-opacity:") > MAP else 64)
 
 
-def _small(canvas: Any) -> bytes:
-    """A drawn canvas as a PNG of at most 64 colours: a quarter of the size, to look at the same.
+def _small(canvas: Any, colours: int) -> bytes:
+    """A drawn canvas as a PNG of few colours: a quarter of the size, to look at the same.
 
     Without dates and versions, so that two makings of one picture are the same bytes.
     """
@@ -59,7 +61,9 @@ def _small(canvas: Any) -> bytes:
     canvas.draw()
     drawn = Image.frombuffer("RGBA", canvas.get_width_height(), canvas.buffer_rgba())
     out = io.BytesIO()
-    drawn.convert("RGB").quantize(64, dither=Image.Dither.NONE).save(out, "PNG", optimize=True)
+    drawn.convert("RGB").quantize(colours, dither=Image.Dither.NONE).save(
+        out, "PNG", optimize=True
+    )
     return out.getvalue()
 
 

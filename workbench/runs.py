@@ -918,6 +918,112 @@ def size_cap() -> float:
     raise BadInput(f"WORKBENCH_CAP_MB={text}: expected a positive number of megabytes")
 
 
+# ------------------------------------------------------------------------- a part of a run
+
+
+def extract(whole: Run, k: int) -> Run:
+    """Arm k of a finished run as a finished run of its own, without training it again.
+
+    So a cell of a sweep is replayed, opened and compared like any other run. One that is there
+    already is found; trained alone, it would be the same but for the last digits.
+    """
+    every = arms(whole.recipes)
+    if isinstance(k, bool) or not isinstance(k, int) or not 0 <= k < len(every):
+        raise BadInput(f"extract(k={k!r}): expected 0 to {len(every) - 1}, an arm of the run")
+    if whole.status.status != "done":
+        raise BadInput(f"{whole.name}: expected a finished run, because its parts have no end yet")
+    verify(whole.folder)
+    places = list(every.values())[k]
+    made = Run([whole.recipes[i] for i in places])
+    lease = Lease(made.folder)
+    if made.status.status == "done" or not lease.take():
+        return made.drain()  # or who has it takes it out, or trains it
+    try:
+        _take_out(whole, k, places, made.folder)
+    finally:
+        lease.release()
+    return made
+
+
+def _take_out(whole: Run, k: int, places: Sequence[int], folder: Path) -> None:
+    """Every file of the arm, as it was recorded; the word done last."""
+    events, status = whole.events(), whole.status
+    named = {name for event in events for name, row in event.terms.items()
+             if any(row[i] is not None for i in places)}  # fmt: skip
+
+    def mine(rows: Mapping[str, Sequence[float | None]]) -> dict[str, tuple[float | None, ...]]:
+        return {name: tuple(row[i] for i in places) for name, row in rows.items()}
+
+    lines = [
+        dataclasses.replace(
+            event,
+            terms={name: row for name, row in mine(event.terms).items() if name in named},
+            accuracy=mine(event.accuracy),
+            diverged=tuple(places.index(i) for i in event.diverged if i in places),
+        ).to_json()
+        for event in events
+    ]
+    write(folder / "events.jsonl", "\n".join(lines) + "\n")
+    share = len(places) / len(whole.recipes)
+    spent = _read(whole.folder / "timings.jsonl").decode().splitlines()
+    shares = [[step, round(cpu * share, 4)] for step, cpu in map(json.loads, spent)]
+    write(folder / "timings.jsonl", "".join(json.dumps(one) + "\n" for one in shares))
+    for name, content in _heard_of(whole, k, places[0], len(events)).items():
+        write(folder / name, content)
+    tensors = load_tensors(whole.folder / "weights.safetensors")
+    own = {f"{j}.{name}": value for j, i in enumerate(places)
+           for name, value in engine.under(f"{i}.", tensors).items()}  # fmt: skip
+    save_tensors(folder / "weights.safetensors", own)
+    dataclasses.replace(
+        status,
+        cpu_seconds=round(status.cpu_seconds * share, 3),
+        facts=dict(status.facts or {}) | {"part_of": f"{whole.name}/{whole.folder.name}"},
+        sums={name: checksum(folder / name) for name in SEALED},
+    ).write(folder)
+
+
+def _heard_of(whole: Run, k: int, first: int, count: int) -> dict[str, bytes]:
+    """The opinions of arm k, and what its method compared inside it, if it does that.
+
+    A run may be shipped without them: then the last opinions are asked for anew, and those
+    before are unseen.
+    """
+    every = list(arms(whole.recipes))
+    test = every[k].data.parts()["test"]
+    size = GALLERY * every[k].data.classes * 2
+    found = {"opinions.f16": _column(_read(whole.folder / "opinions.f16"), [size] * len(every), k)}
+    if len(found["opinions.f16"]) != size * count:
+        said = listen(whole.student(first), test.kept[:GALLERY]).logits.to(torch.float16)
+        last = said.contiguous().numpy().tobytes()
+        last += UNSEEN * ((size - len(last)) // len(UNSEEN))
+        found["opinions.f16"] = UNSEEN * (size // len(UNSEEN)) * (count - 1) + last
+    sizes = [
+        2 * sum(rows * columns for rows, columns in inside.sizes(arm, test.y[:GALLERY]))
+        if inside.compares(arm.method) and arm.student in MODELS
+        else 0
+        for arm in every
+    ]
+    if sizes[k]:
+        found["views.f16"] = _column(_read(whole.folder / "views.f16"), sizes, k)
+    return found
+
+
+def _column(content: bytes, sizes: Sequence[int], k: int) -> bytes:
+    """Of lines that hold a part for each arm, the parts of arm k."""
+    start, line = sum(sizes[:k]), sum(sizes)
+    return b"".join(
+        content[at + start : at + start + sizes[k]] for at in range(0, len(content), line)
+    )
+
+
+def _read(path: Path) -> bytes:
+    """The content of a file; nothing where there is none."""
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
 # --------------------------------------------------------------------------------- teachers
 
 

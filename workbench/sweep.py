@@ -5,28 +5,45 @@ Every number that decides anything is chosen on validation data; the test part o
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import itertools
+import math
 import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Self
 
 import torch
+from torch import nn
 
-from workbench.base import BadInput, Method, twice
+from workbench.base import BadInput, Knob, Method, twice, unknown
 from workbench.data import Data
-from workbench.engine import built
+from workbench.engine import LOOK, ROWS, built
 from workbench.jobs import deaf
-from workbench.recipe import Recipe, taught_by, teachers
-from workbench.runs import Run
+from workbench.methods import METHODS
+from workbench.models import MODELS
+from workbench.recipe import Recipe, arms, digest, taught_by, teachers
+from workbench.runs import Damaged, Run, Status, extract, takes, verify
 
 #: The learning rates that an arm may choose from, by its mean validation accuracy.
 RATES = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
+#: Students of a sweep, and the share of the machine's memory that one pass may take: the app
+#: trains four at once.
+LARGEST, SHARE = 2000, 0.2
+#: Students of a pass that somebody watches. 36 cells × 5 seeds (mlp-16, 50 images, 300 steps) in
+#: one pass take 3.9 s of a core, in 4 passes of 45 4.3 s, in 6 of 30 5.2 s, in 36 of 5 10.3 s: at
+#: about 48 a map fills in parts, two workers share it, and it costs a tenth more.
+WATCHED = 48
+#: What is no axis: seeds and splits are repeated, not compared, and events only report.
+APART = ("seed", "split", "events")
 #: Told what is being done and which share of the whole is done.
 Report = Callable[[str, float], None]
 
@@ -184,7 +201,65 @@ def _cost(recipe: Recipe) -> dict[str, int]:
     return size | {"flops": flops(made, one)}
 
 
-def sweep(
+# ------------------------------------------------------------------------ the plan of a sweep
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A setting of a sweep: its knobs, and a recipe for each seed."""
+
+    knobs: Mapping[str, Any]
+    recipes: tuple[Recipe, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a sweep will train, and what that takes; nothing has been trained yet.
+
+    Each of `passes` is one run, trained in one stacked pass, and holds whole cells: whoever asks
+    for the same sweep again finds those that are done. `labels` are the students of labels only
+    that the cells are measured against, if they were asked for. `seconds` of one core and `memory`
+    in bytes (of the largest pass) are estimates; `note` says why there are several passes.
+    """
+
+    method: str
+    fixed: Mapping[str, Any]
+    cells: tuple[Cell, ...]
+    labels: tuple[Cell, ...]
+    passes: tuple[tuple[Recipe, ...], ...]
+    seconds: float
+    memory: int
+    note: str = ""
+
+    @functools.cached_property
+    def _places(self) -> dict[Recipe, tuple[int, int]]:
+        return {arm: (i, k) for i, group in enumerate(self.passes)
+                for k, arm in enumerate(arms(group))}  # fmt: skip
+
+    def place(self, cell: Cell) -> tuple[int, int]:
+        """The pass of a cell, and which arm of it the cell is."""
+        try:
+            return self._places[cell.recipes[0].arm()]
+        except KeyError:
+            raise BadInput(f"Plan: has no cell {dict(cell.knobs)}") from None
+
+    def students(self, cell: Cell) -> tuple[int, slice]:
+        """The pass of a cell, and where its students stand in it."""
+        i, k = self.place(cell)
+        return i, slice(k * len(cell.recipes), (k + 1) * len(cell.recipes))
+
+    def base(self, cell: Cell) -> Cell | None:
+        """Labels only, everything else as in the cell; None where nobody asked for it."""
+        wanted = _labels_only(cell.recipes[0])
+        return next((one for one in self.labels if one.recipes[0] == wanted), None)
+
+    def extract(self, cell: Cell) -> Run:
+        """A cell of a finished pass as a run of its own: replayed and opened like any other."""
+        i, k = self.place(cell)
+        return extract(Run(self.passes[i]), k)
+
+
+def plan(
     kind: type[Method],
     grid: Mapping[str, Sequence[Any]],
     *,
@@ -193,53 +268,308 @@ def sweep(
     teacher: str = "mlp-256-256",
     fixed: Mapping[str, Any] | None = None,
     seeds: int = 8,
+    labels: bool = False,
+    most: int | None = None,
+    device: str = "auto",
+    **fields: Any,
+) -> Plan:
+    """What `sweep` would train with these arguments; `BadInput` where it could not.
+
+    Axes are knobs of the method, of the recipe or of the data. With `labels`, students of labels
+    only are trained beside the cells; `most` is about how many students a pass has, for who
+    wants to see one finish after the other.
+    """
+    values = _values(kind, grid, data, fixed or {}, fields)
+    Knob("seeds", "int", 8, 1, 1000, meaning="how many students of each").check("sweep", seeds)
+    count = math.prod(map(len, values.values()))
+    if count * seeds > LARGEST:
+        raise BadInput(
+            f"sweep(students={count * seeds}): expected at most {LARGEST}, because {count} "
+            f"settings × {seeds} seeds would take hours; take fewer values or seeds"
+        )
+    cells = []
+    for combination in itertools.product(*values.values()):
+        knobs = dict(zip(values, combination, strict=True))
+        arm = _setting(kind, knobs, data, student, teacher, fixed or {}, fields)
+        cells.append(Cell(knobs, tuple(_seeded(arm, seeds))))
+    beside = _beside(cells) if labels else []
+    room = int(SHARE * _memory(device))
+    passes, note = _split([*beside, *cells], most, room)
+    each = [_needs(group) for group in passes]
+    taught = {one for group in passes for recipe in group for one in recipe.teachers}
+    learning = sum(_takes([one]) for one in taught if not done([one]))
+    return Plan(
+        kind.key(),
+        dict(fixed or {}),
+        tuple(cells),
+        tuple(beside),
+        tuple(passes),
+        sum(map(_takes, passes)) + learning,
+        max(each),
+        note,
+    )
+
+
+def _values(
+    kind: type[Method],
+    grid: Mapping[str, Sequence[Any]],
+    data: Data,
+    fixed: Mapping[str, Any],
+    fields: Mapping[str, Any],
+) -> dict[str, list[Any]]:
+    """The grid with every value checked by its knob, in the order given."""
+    if not isinstance(grid, Mapping) or not grid:
+        raise BadInput(
+            f"sweep(grid={str(grid)[:40]}): expected a knob with its values, because without one "
+            "there is nothing to vary"
+        )
+    known, found = axes(kind, data), {}
+    for name, given in grid.items():
+        if name not in known:
+            raise unknown(f"{kind.__name__}: knob", name, list(known))
+        for others in (fixed, fields):
+            if name in others:
+                raise twice(kind.__name__, name, others[name], given)
+        several = isinstance(given, Iterable) and not isinstance(given, (str, bytes, Mapping))
+        values = list(given) if several else []
+        if not values:
+            raise BadInput(
+                f"sweep({name}={str(given)[:40]}): expected a list of at least one value, because "
+                "an axis without values has no cells"
+            )
+        checked = [known[name].check(kind.__name__, value) for value in values]
+        again = next((v for i, v in enumerate(checked) if v in checked[:i]), None)
+        if again is not None:
+            raise BadInput(
+                f"{kind.__name__}({name}={again}): given twice, expected once, because both "
+                "would be the same cell"
+            )
+        found[str(name)] = checked
+    return found
+
+
+def axes(kind: type[Method], data: Data) -> dict[str, Knob]:
+    """What may be swept: knobs of a method, of the recipe, of the data; seeds are counted."""
+    shared = {name: k for name, k in (Recipe.knobs() | data.knobs()).items() if name not in APART}
+    return dict(kind.knobs()) | shared
+
+
+def _setting(
+    kind: type[Method],
+    cell: Mapping[str, Any],
+    data: Data,
+    student: str,
+    teacher: str,
+    fixed: Mapping[str, Any],
+    fields: Mapping[str, Any],
+) -> Recipe:
+    """The arm of a cell: each of its values where it belongs."""
+    own = {k: v for k, v in cell.items() if k in kind.knobs()}
+    shown = {k: v for k, v in cell.items() if k in data.knobs() and k not in own}
+    rest = {k: v for k, v in cell.items() if k not in own | shown}
+    base = Recipe(student, **fields)  # with labels: not every method needs them
+    there = dataclasses.replace(data, **shown) if shown else data
+    return _arm(base.but(**rest), kind(**fixed, **own), teacher, there)
+
+
+def _labels_only(recipe: Recipe) -> Recipe:
+    return recipe.but(method=METHODS["scratch"](), teachers=())
+
+
+def _beside(cells: Sequence[Cell]) -> list[Cell]:
+    """Labels only, once for all cells that differ in their method alone; none where no labels."""
+    found: dict[Recipe, Cell] = {}
+    swept = {cell.recipes[0] for cell in cells}
+    for cell in cells:
+        try:
+            base = _labels_only(cell.recipes[0])
+        except BadInput:  # noise, or images without labels: they have none
+            continue
+        if base not in found and base not in swept:  # labels only are measured against nothing
+            own = {k: v for k, v in cell.knobs.items() if k not in cell.recipes[0].method.values()}
+            found[base] = Cell(own, tuple(_seeded(base, len(cell.recipes))))
+    return list(found.values())
+
+
+def _split(
+    cells: Sequence[Cell], most: int | None, room: int
+) -> tuple[list[tuple[Recipe, ...]], str]:
+    """Whole cells in as few passes as memory, and whoever watches, allow; and why several."""
+    passes: list[tuple[Recipe, ...]] = []
+    for _, alike in itertools.groupby(
+        sorted(cells, key=lambda cell: cell.recipes[0].steps), lambda cell: cell.recipes[0].steps
+    ):
+        these = list(alike)
+        largest = max(_needs(cell.recipes) for cell in these)
+        if largest > room:
+            raise BadInput(
+                f"sweep(seeds={len(these[0].recipes)}): expected at most {room / 1e6:.0f} MB for "
+                f"a setting, because that is {SHARE:.0%} of this machine's memory, and "
+                f"{these[0].recipes[0].student} would take {largest / 1e6:.0f} MB; take fewer "
+                "seeds, a smaller student or a batch_size"
+            )
+        fit = -(-len(these) // max(1, room // largest))
+        watched = round(len(these) * len(these[0].recipes) / (most or math.inf))
+        count = min(max(fit, watched), len(these))
+        ends = [round(len(these) * k / count) for k in range(count + 1)]
+        passes += [
+            tuple(recipe for cell in these[start:end] for recipe in cell.recipes)
+            for start, end in itertools.pairwise(ends)
+        ]
+    whole = sum(_needs(cell.recipes) for cell in cells)
+    if whole <= room or len(passes) == 1:
+        return passes, ""
+    return passes, (
+        f"Trained in {len(passes)} passes, because one would take {whole / 1e6:.0f} MB, and "
+        f"{SHARE:.0%} of this machine's memory is {room / 1e6:.0f} MB."
+    )
+
+
+def done(recipes: Sequence[Recipe]) -> Run | None:
+    """The finished run of a group, without making a folder for it."""
+    for folder in takes(digest(recipes)):
+        try:
+            if Status.read(folder).status == "done":
+                verify(folder)
+                return Run(recipes, folder=folder)
+        except Damaged:
+            continue
+    return None
+
+
+def sweep(
+    kind: type[Method],
+    grid: Mapping[str, Sequence[Any]],
+    *,
+    data: Data,
     device: str = "auto",
     report: Report = silent,
-    **fields: Any,
+    **given: Any,
 ) -> dict[str, Any]:
-    """Every combination of the grid's knobs, times seeds, trained in one pass.
+    """Every combination of the grid's knobs, times seeds, trained in one pass where that fits.
 
-    Knobs of the method and fields of the recipe may be swept alike; `fixed` are knobs of the
-    method that are the same in every cell. The cells are not a search: all are shown, with
-    validation and test accuracy, and none is picked.
+    Knobs of the method and fields of the recipe may be swept alike; the rest of the arguments is
+    that of `plan`, where `fixed` are knobs of the method that are the same in every cell. The
+    cells are not a search: all are shown, with validation and test accuracy, and none is picked.
     """
-    fixed = fixed or {}
-    if not grid:
-        raise BadInput("sweep: expected at least one knob with several values, got none")
-    for name in grid.keys() & fixed.keys():
-        raise twice(kind.__name__, name, fixed[name], list(grid[name]))
-    cells = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
-    if len(cells) * seeds > 2000:
-        raise BadInput(f"sweep: {len(cells)} settings × {seeds} seeds; expected at most 2000")
-    base = Recipe(student, **fields)  # with labels: not every method needs them
-    recipes: list[Recipe] = []
-    for cell in cells:
-        knobs = {k: v for k, v in cell.items() if k in kind.knobs()}
-        rest = {k: v for k, v in cell.items() if k not in knobs}
-        arm = _arm(base, kind(**fixed, **knobs), teacher, data).but(**rest)
-        recipes += _seeded(arm, seeds)
-    if recipes[0].teachers:
+    return train(plan(kind, grid, data=data, device=device, **given), device, report)
+
+
+def train(planned: Plan, device: str = "auto", report: Report = silent) -> dict[str, Any]:
+    """Train what a plan has left to train, and what came of it; passes that are done are found."""
+    first = planned.passes[0][0]
+    taught = dict.fromkeys(one for group in planned.passes for r in group for one in r.teachers)
+    if taught:
+        what = "training the teacher" + "s" * (len(first.teachers) > 1)
         with Hands(1, device, report) as hands:
-            hands.train([[one] for one in recipes[0].teachers], "training the teacher", 0.0, 0.3)
-    run = Run(recipes, device=device)
-    for event in run:
-        report("training the students", 0.3 + 0.7 * event.step / max(1, event.steps))
-    last = run.events()[-1]
+            hands.train([[one] for one in taught], what, 0.0, 0.3)
+    runs = [Run(group, device=device) for group in planned.passes]
+    for i, run in enumerate(runs):
+        for event in run:
+            share = (i + event.step / max(1, event.steps)) / len(runs)
+            report("training the students", 0.3 + 0.7 * share)
     return {
-        "run": run.name,
-        "method": kind.key(),
-        "fixed": dict(fixed),
-        "cells": [_cell(c, i, seeds, last.accuracy) for i, c in enumerate(cells)],
+        "run": runs[0].name,
+        "method": planned.method,
+        "fixed": dict(planned.fixed),
+        "cells": [_cell(planned, cell, runs) for cell in planned.cells],
+        "runs": [run.name for run in runs],
     }
 
 
-def _cell(
-    cell: Mapping[str, Any], i: int, seeds: int, accuracy: Mapping[str, Sequence[float | None]]
-) -> dict[str, Any]:
+def _cell(planned: Plan, cell: Cell, runs: Sequence[Run]) -> dict[str, Any]:
     from workbench.evaluation import summary
 
-    rows = {part: summary([row[i * seeds : (i + 1) * seeds]]) for part, row in accuracy.items()}
-    return {"knobs": dict(cell), "accuracy": rows["test"], "validation": rows["validation"]}
+    i, mine = planned.students(cell)
+    last = runs[i].events()[-1].accuracy
+    rows = {part: summary([row[mine]]) for part, row in last.items()}
+    return {"knobs": dict(cell.knobs), "accuracy": rows["test"], "validation": rows["validation"]}
+
+
+# --------------------------------------------------------------------------- what it takes
+
+
+@functools.lru_cache(maxsize=1000)
+def _size(student: str, shape: tuple[int, ...], classes: int) -> tuple[int, int, int, int]:
+    """Weights, operations, numbers on the way and the most of them at once, of one sample."""
+    from workbench.evaluation import flops, parameters
+
+    seen = [0]
+
+    def note(module: nn.Module, _: object, out: object) -> None:
+        if isinstance(out, torch.Tensor) and not any(module.children()):
+            seen.append(out.numel())
+
+    with torch.device("meta"):  # counted without computing anything
+        network = MODELS[student].empty(shape, classes).eval()
+        sample = torch.zeros(1, *shape)
+        work = flops(network, sample)
+        hooks = [module.register_forward_hook(note) for module in network.modules()]
+        network(sample)
+        for hook in hooks:
+            hook.remove()
+        return parameters(network), work, sum(seen), max(seen)
+
+
+def _of(recipe: Recipe) -> tuple[int, int, int, int]:
+    """The size of a recipe's student; of somebody's own network nothing is known beforehand."""
+    try:
+        return _size(recipe.student, recipe.data.shape, recipe.data.classes)
+    except Exception:  # code that is not ours may not run without numbers
+        return 0, 0, 0, 0
+
+
+def _batch(recipe: Recipe) -> int:
+    images = min(recipe.data.images, recipe.data.size)
+    return min(recipe.batch_size or images, images)
+
+
+def _needs(recipes: Sequence[Recipe]) -> int:
+    """Bytes that a pass takes, about: a third more or less of what was measured.
+
+    Weights with gradient, moments and what a step makes of them; what a batch leaves on its way,
+    for the gradient; and the largest two layers of those that are looked at.
+    """
+    total = 0.0
+    for recipe in recipes:
+        weights, _, passed, most = _of(recipe)
+        classes, looked = recipe.data.classes, min(ROWS, recipe.data.tests)
+        total += 40 * weights + 12 * _batch(recipe) * (passed + 10 * classes)
+        total += 4 * looked * (2 * most + 6 * classes)
+    return int(1.3 * total)
+
+
+def _takes(recipes: Sequence[Recipe]) -> float:
+    """Seconds of one core that a pass takes, about: within a factor of two for most methods.
+
+    Fitted to runs of 1 to 180 students of mlp-4 to mlp-256-256, cnn-8 and cnn-16 at 50 and 1000
+    images: 60 billion operations and 600 million numbers a second; what does not depend on the
+    batch is 12 µs a student and step, and a half millisecond a step for the whole pass.
+    """
+    seconds = 0.05
+    for i, recipe in enumerate(recipes):
+        _, work, passed, _ = _of(recipe)
+        events = min(recipe.events, recipe.steps) + 1
+        looked = min(LOOK, recipe.data.tests) + min(LOOK, recipe.data.size // 3)
+        samples = 3 * recipe.steps * _batch(recipe) + events * looked
+        seconds += samples * (work / 6e10 + passed / 6e8)
+        alone = i == 0 or not (recipe.method.stackable and MODELS[recipe.student].stackable)
+        seconds += recipe.steps * (5e-4 if alone else 1.2e-5)
+        seconds += events * (1e-3 if alone else 1.5e-4)
+    return seconds
+
+
+def _memory(device: str) -> int:
+    """The bytes of the machine that trains: of its GPU if one was asked for, of a container."""
+    if device.startswith("cuda") and torch.cuda.is_available():
+        return int(torch.cuda.get_device_properties(torch.device(device)).total_memory)
+    found = [8 << 30]
+    with suppress(AttributeError, ValueError, OSError):  # Windows does not say
+        found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    for name in ("memory.max", "memory/memory.limit_in_bytes"):
+        with suppress(OSError, ValueError):  # not a container, or one without a limit
+            found.append(int((Path("/sys/fs/cgroup") / name).read_text()))
+    return min(found)
 
 
 # ------------------------------------------------------------------------------- the hands

@@ -913,6 +913,177 @@ def bins_said(name: str, bins: Sequence[str]) -> str:
     return f"{name}: {'; '.join(bins) or NO_ANSWER}."
 
 
+# ------------------------------------------------------------------------- the page Sweep
+
+SWEEP = "Sweep"
+SWEEP_HEADLINE = "Which settings teach best?"
+SWEEP_PART, SWEEP_MORE = "Sweep", "values, images, networks, rate"
+ACROSS, DOWN = "Across", "Down"
+SEEDS_NOTE = "How many in each cell, each from its own start."
+NO_SWEEP = "sweep: expected a short line of JSON"
+SAME_AXES = "{} lies across and down: choose another for one of them."
+NO_AXIS = "axis: {} cannot be swept here; expected one of {}."
+TWO_CELLS = "{} has {} twice; each value is a cell of its own."
+NO_GRID = "grid: expected one or two knobs with lists of their values"
+NO_CELL = "The map has no such cell."
+CELL_NOT_YET = "The students of this cell are not finished."
+SWEEP_STILL = "Your sweep is still going. Stop it first, or let it end."
+GUESS_WHERE = "Which cell will be right most often? Press it, then they all learn."
+GUESS_CARD = "Your guess first"
+GUESS_HOW = (
+    "Nothing has been trained yet. Press the cell that you think will end highest; your mark "
+    "stays on the map."
+)
+SKIP_AND_RUN, NOT_NOW = "Skip the guess, run", "Not now"
+ONE_CELL = "One cell"
+PRESS_CELL = "Press a cell to see how its students learn, and what they gain over labels only."
+OPEN_IN_TRAIN = "Open in Train"
+LABELS_ONLY = "Labels only"
+NOTHING_PICKED = (
+    "The map shows test images, and nothing is picked by it: the highest of many cells is partly "
+    "luck. To choose a setting, choose on validation images and test once."
+)
+SHIPPED_SWEEP = (
+    "Recorded. Look along a row: a warmer teacher teaches more. Look down a column: from 0.5 to 1 "
+    "little changes. In the row 0 nobody hears the teacher, so its temperature changes nothing."
+)
+NO_SHIPPED = "The recorded sweep is missing; python -m workbench.assets makes it anew."
+STOPPED_MAP = "What is there stays. Continue goes on from here."
+WATCH = "Each cell darkens as its students get more right."
+SWEEP_AXIS, IN_PER_CENT = "Right on test, per cent", "{}, in per cent"
+
+
+def so_many_values(title: str, count: int, most: int) -> str:
+    """An axis with no value, or with too many."""
+    if not count:
+        return f"{title} needs at least one value, such as 1, 2, 4."
+    return f"{title} has {count} values; at most {most} have room on the map."
+
+
+def too_long(minutes: int, cells: int, seeds: int) -> str:
+    """A sweep that would take too long here."""
+    return (
+        f"{cells} cells of {seeds} students would take about {minutes} minutes; at most 10 are "
+        "allowed here. Take fewer values, students, steps or images."
+    )
+
+
+def cells_and_seeds(cells: int, seeds: int) -> str:
+    """What Run will train: '36 cells × 5 students.'."""
+    many = f"{cells} cell{'s' * (cells > 1)}"
+    return f"{many} × {seeds} student{'s' * (seeds > 1)}."
+
+
+def cells_done(count: int, of: int) -> str:
+    """How far a sweep is."""
+    return f"{count} of {of} cells finished"
+
+
+def setting(parts: Sequence[tuple[str, float]]) -> str:
+    """A cell's name: 'T = 8, α = 0.5'."""
+    return ", ".join(f"{name} = {number(value)}" for name, value in parts)
+
+
+def span_said(low: str, low_at: str, high: str, high_at: str, base: str) -> str:
+    """The finding of a map: from where to where it goes."""
+    end = f"; labels only get {base}" if base else ""
+    if low == high:
+        return f"Every cell gets {low}{end}."
+    return f"From {low} at {low_at} to {high} at {high_at}{end}."
+
+
+def guess_said_cell(name: str, value: str, rank: int, of: int) -> str:
+    """A guess and the truth, neutral."""
+    if rank == 1:
+        return f"You said {name}: it is the highest, {value}."
+    last = {1: "st", 2: "nd", 3: "rd"}.get(rank % 10 if rank // 10 % 10 != 1 else 0, "th")
+    return f"You said {name}: it gets {value}, {rank}{last} of {of}."
+
+
+def why_there(hit: bool) -> str:
+    """The question that a guess ends in."""
+    return "Why is it highest there?" if hit else "Why is it higher elsewhere?"
+
+
+def cell_says(value: str, count: int) -> str:
+    """The big number's note: how many students it is the mean of."""
+    return f"{count} student{'s' * (count > 1)}"
+
+
+def cell_caveat(over: str, several: int, few: bool = False) -> str:
+    """What the verdict of a cell does not say; `few`: too few pairs to tell anything apart."""
+    said = [f"Pairs are {over} that start alike, on one split of the data.",
+            "Learning rates are not tuned."]  # fmt: skip
+    if several > 1:
+        said.append(f"The interval is widened for {several} cells (Holm).")
+    if few:
+        said.append("So few students tell little apart: take more of them, or fewer cells.")
+    return " ".join(said)
+
+
+# ------------------------------------------------------------------------- a sweep as a map
+
+GRID_COLUMNS = ("Setting", "Right on test", "Students", "State")
+
+
+def downwards(name: str) -> str:
+    """The name of what the rows of a map are."""
+    return f"{name} ↓"
+
+
+def across(name: str) -> str:
+    """The name of what the columns of a map are."""
+    return f"{name} →"
+
+
+def grid_pair(column: str, one: str, row: str, other: str) -> str:
+    """A cell's settings: 'Temperature 8, Alpha 0.5'."""
+    return ", ".join(f"{name} {value}" for name, value in ((column, one), (row, other)) if name)
+
+
+def sweep_size(settings: int, students: int, seconds: float) -> str:
+    """What a sweep will train, and how long that takes."""
+    return f"{settings} settings, {students} students each: about {seconds:.0f} s."
+
+
+def grid_state(state: str, share: float, lost: int) -> str:
+    """How far a cell is, and how many of its students diverged."""
+    said = {
+        "queued": "Waiting",
+        "running": f"Running, {100 * share:.0f}{NARROW}%",
+        "stopped": f"Stopped at {100 * share:.0f}{NARROW}%",
+    }.get(state, "Finished")
+    return f"{said}, {lost} diverged" if lost else said
+
+
+def grid_value(value: str, count: int, state: str) -> str:
+    """What a cell says: '91.0 % ± 0.7, 8 students. Finished'."""
+    many = f"{value}, {count} student{'s' * (count > 1)}. " if value else ""
+    return many + state
+
+
+def grid_empty(lost: int) -> str:
+    """Why a cell has no number."""
+    return "diverged" if lost else "not yet"
+
+
+def grid_cell(pair: str, value: str) -> str:
+    """The name of a cell that can be chosen."""
+    return f"{pair}: {value}"
+
+
+def reference(value: str) -> str:
+    """What the mark on the key of a map is."""
+    return f"Labels only {value}"
+
+
+def grid_said(column: str, row: str, lines: Sequence[str], base: float | None) -> str:
+    """A map in words: the mean of every cell, row by row."""
+    start = f"Right on test. Rows: {row}; in each, by {column}:" if row else f"By {column}:"
+    end = [f"{reference(percent(base))}."] if is_number(base) else []
+    return " ".join([start, *lines, *end])
+
+
 # --------------------------------------------------------------------- inside two networks
 
 WEAK_STRONG, FAR_NEAR = ("weak", "strong"), ("far", "near")

@@ -92,9 +92,10 @@ class Visit:
         page.set_default_timeout(10_000)
         page.on("pageerror", lambda error: self.wrong.append(f"error: {error}"))
         page.on("request", self._went_out)
-        asked = f"&tab={tab}" if tab == "train" else ""
+        asked = "" if tab == "start" else f"&tab={tab}"
         page.goto(f"{self.url}/?__theme={theme}{asked}{query}")
-        page.wait_for_selector("#curves svg" if tab == "train" else ".soft-bars")
+        first = {"train": "#curves svg", "sweep": "#sweep-grid svg"}
+        page.wait_for_selector(first.get(tab, ".soft-bars"))
         return page
 
     def close(self) -> None:

@@ -6,7 +6,8 @@ its group of recipes, which it holds as `recipes.json`:
 
 - the teacher of the digits, split 0 (`workbench.recipe.teacher`),
 - each arm of the recipe `first-act`, 12 students, as a group of its own,
-- the arm at T = 1 of `first-act-cold`, likewise.
+- the arm at T = 1 of `first-act-cold`, likewise,
+- a small sweep over temperature and alpha, in one run.
 
 The arms are cut out of the run of all 24, which is what the first act trains: alone they would
 round a little differently, and the page Train would show other numbers than the act before it.
@@ -18,18 +19,21 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from workbench import runs
 from workbench.data import DATA
+from workbench.methods import METHODS
 from workbench.recipe import Recipe, arms, digest, teacher
 from workbench.recipes import RECIPES
+from workbench.sweep import Plan, plan
 
 #: What is not shipped: who trained, who watched, how to resume.
-LEFT = shutil.ignore_patterns("lease", "followers", "command.json", "checkpoint.*", ".*")
-
+_ALWAYS = ("lease", "followers", "command.json", "checkpoint.*", ".*")
+LEFT = shutil.ignore_patterns(*_ALWAYS)
+#: And what of a sweep: it would be more than all the rest.
+THIN = shutil.ignore_patterns(*_ALWAYS, "opinions.f16", "timings.jsonl", "report-*")
 
 ACTS = ("first-act", "first-act-cold")
 
@@ -46,74 +50,72 @@ def shipped() -> list[tuple[Recipe, ...]]:
     return [(teacher(DATA["digits"]()),), *acts]
 
 
-def cut(whole: runs.Run, k: int) -> runs.Run:
-    """Arm k of a finished run, as a finished run of its own."""
-    places = list(arms(whole.recipes).values())[k]
-    group = [whole.recipes[i] for i in places]
-    folder = runs.new_take(group)
+def swept() -> Plan:
+    """The sweep that is shipped: what the page Sweep shows before anybody has run one.
 
-    def mine(row: Sequence[float | None]) -> tuple[float | None, ...]:
-        return tuple(row[i] for i in places)
-
-    lines = []
-    for event in whole.events():
-        terms = {name: mine(row) for name, row in event.terms.items()}
-        own = replace(
-            event,
-            terms={n: row for n, row in terms.items() if any(v is not None for v in row)},
-            accuracy={name: mine(row) for name, row in event.accuracy.items()},
-            diverged=tuple(places.index(i) for i in event.diverged if i in places),
-        )
-        lines.append(own.to_json())
-    runs.write(folder / "events.jsonl", "\n".join(lines) + "\n")
-    share, status = len(places) / len(whole.recipes), whole.status
-    timings = [json.loads(line) for line in (whole.folder / "timings.jsonl").open()]
-    shares = [json.dumps([step, round(seconds * share, 4)]) for step, seconds in timings]
-    runs.write(folder / "timings.jsonl", "\n".join(shares) + "\n")
-    runs.write(folder / "opinions.f16", whole.opinions()[:, k].half().numpy().tobytes())
-    states = [whole.student(i).state_dict() for i in places]
-    tensors = {f"{j}.{name}": v for j, state in enumerate(states) for name, v in state.items()}
-    runs.save_tensors(folder / "weights.safetensors", tensors)
-    sums = {name: runs.checksum(folder / name) for name in runs.SEALED}
-    replace(status, cpu_seconds=round(status.cpu_seconds * share, 3), sums=sums).write(folder)
-    return runs.Run.at(folder)
+    Twelve cells, few events and four seeds (with three, no cell could be told from labels only
+    among so many) keep it below 300 kB; its opinions are left out, and asked for anew when a
+    cell is opened.
+    """
+    grid = {"alpha": [0.0, 0.5, 1.0], "temperature": [1.0, 4.0, 8.0, 16.0]}
+    data = DATA["digits"](images=50)
+    return plan(METHODS["kd"], grid, data=data, seeds=4, labels=True, events=5)
 
 
-def make() -> list[Path]:
+def make(acts: bool = True, sweep: bool = True) -> list[Path]:
     """Train every group in an empty home and put it where the old one was."""
     target, before = runs.SHIPPED, os.environ.get("WORKBENCH_HOME")
+    made: list[Path] = []
     with tempfile.TemporaryDirectory() as new:
         # hidden, or the old runs would be found and not trained again
         runs.SHIPPED, os.environ["WORKBENCH_HOME"] = Path(new) / "none", new
         try:
-            first = runs.Run(teacher(DATA["digits"]()), device="cpu").drain()
-            first.reports()
-            others: dict[str, runs.Run] = {}
-            for name in ACTS:
-                whole = runs.Run(RECIPES[name].recipes, device="cpu").drain()
-                for k, group in enumerate(groups(name)):
-                    if digest(group) not in others:
-                        others[digest(group)] = cut(whole, k)
-            for run in others.values():
-                run.reports(first.recipes[0])
+            trained = _acts() if acts else []
+            groups_ = swept().passes if sweep else ()
+            maps = [runs.Run(group, device="cpu").drain() for group in groups_]
         finally:
             runs.SHIPPED = target
             if before is None:
                 del os.environ["WORKBENCH_HOME"]
             else:
                 os.environ["WORKBENCH_HOME"] = before
-        shutil.rmtree(target, ignore_errors=True)
-        made = []
-        for run in (first, *others.values()):
+        for run in (*trained, *maps):
             made.append(target / run.name / "1")
-            shutil.copytree(run.folder, made[-1], ignore=LEFT)
+            shutil.rmtree(made[-1], ignore_errors=True)
+            shutil.copytree(run.folder, made[-1], ignore=THIN if run in maps else LEFT)
+            if run in maps:
+                _pack(made[-1])
     return made
+
+
+def _acts() -> list[runs.Run]:
+    """The teacher, and the arms of the first act beside each other."""
+    first = runs.Run(teacher(DATA["digits"]()), device="cpu").drain()
+    first.reports()
+    others: dict[str, runs.Run] = {}
+    for name in ACTS:
+        whole = runs.Run(RECIPES[name].recipes, device="cpu").drain()
+        for k, group in enumerate(groups(name)):
+            if digest(group) not in others:
+                others[digest(group)] = runs.extract(whole, k)
+    for run in others.values():
+        run.reports(first.recipes[0])
+    return [first, *others.values()]
+
+
+def _pack(folder: Path) -> None:
+    """Recipes without the spaces that people read them by."""
+    recipes = json.loads((folder / "recipes.json").read_text())
+    runs.write(folder / "recipes.json", json.dumps(recipes, separators=(",", ":")))
+    status = runs.Status.read(folder)
+    sums = dict(status.sums or {}) | {"recipes.json": runs.checksum(folder / "recipes.json")}
+    replace(status, sums=sums).write(folder)
 
 
 def unsound() -> list[str]:
     """What is wrong with the shipped runs: one sentence each, nothing if they are in order."""
     found = []
-    for group in shipped():
+    for group in (*shipped(), *swept().passes):
         folder = runs.SHIPPED / digest(group) / "1"
         try:
             if runs.Status.read(folder).status != "done":

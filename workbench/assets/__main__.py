@@ -12,13 +12,15 @@ def main() -> int:
     """Make or check; 1 if something is wrong."""
     parser = argparse.ArgumentParser(prog="python -m workbench.assets", description=__doc__)
     parser.add_argument("--check", action="store_true", help="train nothing, say what is wrong")
-    parser.add_argument("--tables", action="store_true", help="only the small tables")
-    args = parser.parse_args()
-    if not args.check:
+    kinds = ("tables", "acts", "sweep")
+    parser.add_argument("--only", choices=kinds, help="make a part of them anew")
+    given = parser.parse_args()
+    wanted = () if given.check else (given.only,) if given.only else kinds
+    if "tables" in wanted:
         for file in tables():
             print(file)
-    if not args.check and not args.tables:
-        for folder in make():
+    if {"acts", "sweep"} & set(wanted):
+        for folder in make("acts" in wanted, "sweep" in wanted):
             print(folder)
     wrong = unsound()
     for sentence in wrong:

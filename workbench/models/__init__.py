@@ -111,7 +111,7 @@ def layers(name: str, shape: tuple[int, ...]) -> Mapping[str, Layer]:
     }
 
 
-#: what the models cost for samples of the data sets; `python -m workbench.assets --tables`
+#: what the models cost for samples of the data sets; `python -m workbench.assets --only tables`
 COSTS = Path(__file__).parent.parent / "assets" / "costs.json"
 
 

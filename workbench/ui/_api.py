@@ -20,7 +20,8 @@ from workbench.base import BadInput, Trouble
 from workbench.charts import mean_sd
 from workbench.evaluation import verdict
 from workbench.methods import METHODS
-from workbench.ui import _desk, _form
+from workbench.sweep import Cell, Plan
+from workbench.ui import _axes, _desk, _form
 from workbench.ui._take import take
 from workbench.ui._visitor import name_of
 
@@ -82,7 +83,25 @@ class Progress(TypedDict):
     ahead: int | None
     reason: str
     accuracy: Accuracy | None
+    students: list[float | None]
     recipe: dict[str, Written | list[dict[str, Written]]]
+
+
+class Square(TypedDict):
+    """A cell of a sweep: its knobs, its run, and where its students stand in it."""
+
+    knobs: dict[str, Plain]
+    run: str
+    students: list[int]
+
+
+class Planned(TypedDict):
+    """A sweep that was begun: its runs, about how long one core takes, its cells."""
+
+    runs: list[str]
+    seconds: float
+    cells: list[Square]
+    labels: list[Square]
 
 
 class Interval(TypedDict):
@@ -181,14 +200,57 @@ def train(
         raise _refused(error) from None
 
 
+def sweep(
+    grid: dict[str, list[float]],
+    method: str = "kd",
+    knobs: dict[str, Value] | None = None,
+    images: int = 50,
+    seeds: int = 5,
+) -> Planned:
+    """Train every pair of two knobs' values; ask `status` about each of the runs it gives back.
+
+    Args:
+        grid: one or two knobs with their values, such as {"temperature": [1, 4], "alpha": [0, 1]}
+        method: a name that `recipes` lists, such as "kd"
+        knobs: what is the same in every cell, such as {"steps": 600}
+        images: how many of the 1000 training images the student sees
+        seeds: how many students each cell has, 1 to 24
+
+    Returns:
+        the runs, and for every cell its run and the first and last of its students there
+    """
+    try:
+        if not isinstance(method, str) or len(method) > LONGEST:
+            raise BadInput(words.NO_METHOD)
+        if knobs is not None and (not isinstance(knobs, dict) or len(knobs) > 50):
+            raise BadInput(words.NO_KNOBS.format(50))
+        made = _axes.scripted(method, grid, dict(knobs or {}), images, seeds)
+        folders = [_desk.pool().submit(group, _watcher, seconds=0.0) for group in made.passes]
+        names = [f"{folder.parent.name}/{folder.name}" for folder in folders]
+        return {
+            "runs": names,
+            "seconds": round(made.seconds, 2),
+            "cells": [_square(made, cell, names) for cell in made.cells],
+            "labels": [_square(made, cell, names) for cell in made.labels],
+        }
+    except (BadInput, Trouble) as error:
+        raise _refused(error) from None
+
+
+def _square(made: Plan, cell: Cell, names: list[str]) -> Square:
+    i, mine = made.students(cell)
+    knobs = cast(dict[str, Plain], dict(cell.knobs))
+    return {"knobs": knobs, "run": names[i], "students": [mine.start, mine.stop - 1]}
+
+
 def status(run: str) -> Progress:
     """How far a run is. Ask at least every 20 seconds: a training that nobody follows stops.
 
     Args:
-        run: the id that `train` or `shipped` gave
+        run: the id that `train`, `sweep` or `shipped` gave
 
     Returns:
-        its state, step, accuracy on test and recipe
+        its state, step, accuracy on test, of all and of each student, and recipe
     """
     try:
         folder = _folder(run)
@@ -197,6 +259,7 @@ def status(run: str) -> Progress:
             jobs.follow(folder, _watcher)  # who asks is a follower: unasked runs are stopped
         ahead, events = _desk.pool().ahead(folder), found.events()
         reason = _desk.why(folder, one)
+        last = events[-1].accuracy.get("test", ()) if events else ()
         over = reason and one.status in ("queued", "running")  # there was no room to say so
         progress = {
             "run": run,
@@ -205,7 +268,8 @@ def status(run: str) -> Progress:
             "steps": found.recipe.steps,
             "ahead": ahead,
             "reason": reason,
-            "accuracy": _summary(events[-1].accuracy.get("test", ()) if events else ()),
+            "accuracy": _summary(last),
+            "students": list(last),
             "recipe": found.recipe.to_json(),
         }
         return cast(Progress, progress)
@@ -298,7 +362,7 @@ def expose() -> None:
     """Declare the calls inside a Blocks context, each value with what its docstring says of it."""
     page = gr.context.Context.root_block
     assert page is not None
-    for call in (recipes, train, status, compare, shipped):
+    for call in (recipes, train, sweep, status, compare, shipped):
         made = api(call, api_name=call.__name__, concurrency_limit=None)
         _, takes, gives = get_function_description(call)
         for name, texts in (("inputs", takes.values()), ("outputs", gives)):

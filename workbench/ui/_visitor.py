@@ -29,7 +29,8 @@ from workbench.ui._take import undecided
 
 #: Runs in one list, visitors in memory, and seconds after which a list nobody opened is deleted.
 LONGEST, VISITORS, FORGET = 24, 500, 60 * 86_400
-_KEPT = ("chosen", "baseline", "sample", "heated", "hurried", "form", "act", "handed", "own")
+_KEPT = ("chosen", "baseline", "sample", "heated", "hurried", "form", "act", "sweep", "handed",
+         "own")  # fmt: skip
 _RUN = re.compile(r"(runs|shipped)/[0-9a-f]{16}/[0-9]{1,9}")
 
 
@@ -77,6 +78,7 @@ class Visitor:
     hurried: bool = False  # trainings go at full speed, else slowly enough to be watched
     form: str = ""  # what the form said when a run was started last
     act: dict[str, Any] = field(default_factory=dict)  # where they stand in the first act
+    sweep: dict[str, Any] = field(default_factory=dict)  # their sweep, and their guess about it
     handed: bool = False  # the first act has set the form, and Train has not shown it yet
     own: dict[str, Any] = field(default_factory=dict)  # their data: file, content, what was said
     notice: str = ""  # what a page has still to say about the list
@@ -208,7 +210,7 @@ def _load(key: str) -> Visitor | None:
     try:
         found: dict[str, Any] = json.loads(_file(key).read_text())
         entries = [Entry(**entry) for entry in found.pop("entries")]
-        objects = all(isinstance(found.get(name, {}), dict) for name in ("act", "own"))
+        objects = all(isinstance(found.get(name, {}), dict) for name in ("act", "sweep", "own"))
         if all(Entry.known(entry.run) for entry in entries) and objects:
             return Visitor(key, entries[-LONGEST:], **found)
     except (OSError, ValueError, TypeError, KeyError, AttributeError, Trouble):
