@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -15,6 +19,12 @@ from workbench.models import MODELS
 
 #: What is timed of an epoch: so many batches by a loop with a live teacher, and by ours.
 LIVE, OURS = 8, IMAGES // BATCH
+Loop = Callable[[nn.Module, nn.Module, Any, int], float]
+LOOPS: tuple[tuple[str, Loop, int], ...] = (
+    ("tutorial", loops.tutorial, LIVE),
+    ("repdistiller", loops.repdistiller, LIVE),
+    ("teacher_with_grad", loops.with_grad, LIVE // 2),
+)
 STUDENTS = {"cnn": "lenet-8", "mlp": "mlp-32"}
 NAMES = [f"{loop}_over_ours_{kind}"
          for loop in ("tutorial", "tutorial5", "repdistiller", "teacher_with_grad")
@@ -30,25 +40,26 @@ def against_ours(rounds: int, peak: float) -> dict[str, Row]:
     loader = loops.pictures(pixels, y)
     elder = plain.network("resnet-20")
     ours = MODELS["resnet-20"](DATA["fashion-mnist"].shape, 10)
-    asked = {"collect": lambda: _collected(ours, x)}
+    asked: dict[str, Callable[[], float]] = {"collect": lambda: _collected(ours, x)}
     for kind, student in STUDENTS.items():
-        asked |= {
-            f"tutorial_{kind}": lambda s=student: loops.tutorial(
-                plain.network(s), elder, loader, LIVE
-            ),
-            f"repdistiller_{kind}": lambda s=student: loops.repdistiller(
-                plain.network(s), elder, loader, LIVE
-            ),
-            f"teacher_with_grad_{kind}": lambda s=student: loops.with_grad(
-                plain.network(s), elder, loader, LIVE // 2
-            ),
-            f"ours_{kind}": lambda s=student: trained(begun(s, [4.0], OURS)) / OURS,
-        }
+        for name, loop, steps in LOOPS:
+            asked[f"{name}_{kind}"] = partial(_live, loop, student, elder, loader, steps)
+        asked[f"ours_{kind}"] = partial(_ours, student)
     found = turns(asked, rounds)
     rows: dict[str, Row] = {}
     for kind in STUDENTS:
         rows |= _rows(kind, found, peak)
     return {name: rows[name] for name in NAMES}
+
+
+def _live(loop: Loop, student: str, teacher: nn.Module, loader: Any, steps: int) -> float:
+    """CPU seconds a batch of a loop, with a student that begins anew."""
+    return loop(plain.network(student), teacher, loader, steps)
+
+
+def _ours(student: str) -> float:
+    """CPU seconds a batch of our training, the teacher's answers collected before."""
+    return trained(begun(student, [4.0], OURS)) / OURS
 
 
 def _collected(teacher: nn.Module, x: Tensor) -> float:

@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
@@ -103,20 +103,17 @@ def serving() -> Iterator[str]:
         server.wait(20)
 
 
-def comparison(report: Callable[[str, float], None], share: float) -> dict[str, Row]:
+def comparison() -> dict[str, Row]:
     """CPU seconds of the comparison of the first act, children included, in two workers."""
     found: dict[str, Row] = {}
     with tempfile.TemporaryDirectory() as first, tempfile.TemporaryDirectory() as second:
-        report("compare with an empty home", share)
         found["compare_empty_home"] = _compare(Path(first))
         kept = [teacher(DATA["digits"](split=split)).name for split in range(6)]
         for name in kept:
             source = Path(first) / "runs" / name
             if source.exists():  # one of them is shipped
                 shutil.copytree(source, Path(second) / "runs" / name)
-        report("compare with its teachers cached", share)
         found["compare_teachers_cached"] = _compare(Path(second))
-        report("compare with all cached", share)
         found["compare_all_cached"] = _compare(Path(first))
     return found
 

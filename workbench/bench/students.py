@@ -116,12 +116,12 @@ def missing() -> str:
     return "Fashion-MNIST is not on this machine; workbench compare … --data fashion-mnist gets it"
 
 
-def begun(student: str, temperatures: Sequence[float], steps: int) -> State:
+def begun(student: str, temperatures: Sequence[float], steps: int, seen: int = IMAGES) -> State:
     """Students of a teacher whose answers are there already: any answers, to time a step."""
-    data = DATA["fashion-mnist"](images=IMAGES)
+    data = DATA["fashion-mnist"](images=seen)
     elder = teacher(data, "resnet-20")
     network = MODELS["resnet-20"].empty(data.shape, data.classes)
-    said = torch.randn(IMAGES, data.classes, generator=torch.Generator().manual_seed(0))
+    said = torch.randn(seen, data.classes, generator=torch.Generator().manual_seed(0))
     taught = Teacher(network, Outputs(3 * said))
     base = Recipe(student, data, teachers=(elder,), batch_size=BATCH, steps=steps, events=1,
                   method=METHODS["kd"](), learning_rate=1e-3)  # fmt: skip

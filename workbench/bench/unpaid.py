@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 import torch
@@ -37,9 +38,13 @@ def tried(rounds: int, steps: int) -> dict[str, Row]:
         why = " ".join(str(error).split())[:80] or type(error).__name__
 
     def timed(step: Step) -> float:
-        return cpu(lambda: [step() for _ in range(steps)])
+        def loop() -> None:
+            for _ in range(steps):
+                step()
 
-    found = turns({name: lambda s=step: timed(s) for name, step in made.items()}, rounds + 1)
+        return cpu(loop)
+
+    found = turns({name: partial(timed, step) for name, step in made.items()}, rounds + 1)
     found = {name: times[1:] for name, times in found.items()}  # the first round prepares
     rows = {
         f"{name}_over_plain": ratio(found[name], found["plain"])
@@ -90,7 +95,7 @@ def _compiled(x: Tensor, y: Tensor, z_t: Tensor) -> tuple[Step, str]:
 # ------------------------------------------------------------------- four students in a pass
 
 
-def _grouped(x: Tensor, weights: list[Tensor], biases: list[Tensor]) -> Tensor:
+def _grouped(x: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor]) -> Tensor:
     """Four students' convolutions as one over channels (4 · C)."""
     for i, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
         made = F.conv2d(x, weight.flatten(0, 1), bias.flatten(), padding=1, groups=4 if i else 1)
@@ -98,7 +103,7 @@ def _grouped(x: Tensor, weights: list[Tensor], biases: list[Tensor]) -> Tensor:
     return x.unflatten(1, (4, -1)).transpose(0, 1)
 
 
-def _sliced(x: Tensor, weights: list[Tensor], biases: list[Tensor]) -> Tensor:
+def _sliced(x: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor]) -> Tensor:
     """The same, student by student."""
     found = []
     for k in range(4):
@@ -113,7 +118,7 @@ def _four(
     x: Tensor,
     y: Tensor,
     z_t: Tensor,
-    convolve: Callable[[Tensor, list[Tensor], list[Tensor]], Tensor],
+    convolve: Callable[[Tensor, Sequence[Tensor], Sequence[Tensor]], Tensor],
 ) -> Step:
     """Four students' step in one pass, with their convolutions one way or the other."""
     each = [plain.LeNet() for _ in range(4)]
