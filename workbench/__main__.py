@@ -1103,7 +1103,7 @@ def _measured(args: argparse.Namespace) -> int:
         return _dump(found)
     print(_columns(bench.rows(found)))
     if found["tricks"]:
-        print(f"\n{_columns(bench.tricks(found))}")
+        print(f"\n{_columns(bench.trick_rows(found))}")
     print(f"\n{bench.about(found)}\n{bench.outcome(found)}")
     return 0
 

@@ -50,13 +50,18 @@ def seconds(times: Sequence[float], note: str = "") -> Row:
     return Row(min(times), (median(times), min(times), max(times)), len(times), note=note)
 
 
-def turns(asked: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
-    """What each gives, round by round; in a round each has its turn."""
+def turns(
+    asked: Mapping[str, Callable[[], float]], rounds: int, warm: bool = False
+) -> dict[str, list[float]]:
+    """What each gives, round by round; in a round each has its turn.
+
+    With `warm` one round more goes before them, which does not count: caches fill, kernels load.
+    """
     found: dict[str, list[float]] = {name: [] for name in asked}
-    for _ in range(rounds):
+    for _ in range(rounds + warm):
         for name, ask in asked.items():
             found[name].append(ask())
-    return found
+    return {name: times[warm:] for name, times in found.items()}
 
 
 def cpu(work: Callable[[], Any]) -> float:
@@ -128,6 +133,7 @@ def training_flops(network: torch.nn.Module, x: Tensor) -> float:
     from torch.utils.flop_counter import FlopCounterMode
 
     with FlopCounterMode(display=False) as counter:
-        network(x).sum().backward()
+        said = network(x)
+        getattr(said, "logits", said).sum().backward()
     network.zero_grad()
     return float(counter.get_total_flops())

@@ -102,7 +102,7 @@ GOALS: dict[str, Goal] = {
         clock="CPU seconds",
     ),
     "from_nothing_teacher": Goal(
-        "test accuracy of that teacher", 0.99, least=True, clock="of the test images"
+        "test accuracy of a CNN teacher from nothing", 0.99, least=True, clock="of the test images"
     ),
     "first_point": Goal(
         "`import torch, gradio` to the first point of a curve", 6.0, clock="CPU seconds"
@@ -110,9 +110,9 @@ GOALS: dict[str, Goal] = {
     "page_to_first_picture": Goal("the page until its first picture", 2.0, clock="seconds"),
     "click_to_first_point": Goal("a click until the first point", 1.0, clock="seconds"),
     "slider_latency": Goal("the slider moved until its bars are", 0.016, clock="seconds"),
-    "vmap16_over_one": Goal("16 students by `torch.func.vmap` / one by a plain loop"),
-    "vmap36_over_one": Goal("36 students, likewise"),
-    "vmap_cnn4_over_one": Goal("4 CNN students by `torch.func.vmap` / one by a plain loop"),
+    "vmap16_over_ours": Goal("16 students 784-32-10 by `torch.func.vmap` / ours in one pass"),
+    "vmap36_over_ours": Goal("36 students, likewise"),
+    "vmap_cnn4_over_four": Goal("4 CNN students by `torch.func.vmap` / one after the other"),
     "grouped_over_slices": Goal(
         "4 CNN students as one grouped convolution / as four convolutions in one step"
     ),
@@ -122,8 +122,8 @@ GOALS: dict[str, Goal] = {
     "compiled_over_plain": Goal("a CNN student by `torch.compile` / as it is"),
 }  # fmt: skip
 
-#: The second table: what was tried, and is measured so that it can be tried again.
-UNPAID = ("vmap16_over_one", "vmap36_over_one", "vmap_cnn4_over_one", "grouped_over_slices",
+#: The second table: single tricks, each against without it.
+TRICKS = ("vmap16_over_ours", "vmap36_over_ours", "vmap_cnn4_over_four", "grouped_over_slices",
           "channels_last_over_plain", "bf16_over_plain", "channels_last_bf16_over_plain",
           "compiled_over_plain")  # fmt: skip
 #: What is measured in seconds of CPU time, and what people wait for.

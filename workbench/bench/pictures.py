@@ -80,7 +80,7 @@ def _rows(kind: str, found: dict[str, list[float]], peak: float) -> dict[str, Ro
     rows = {
         f"tutorial_over_ours_{kind}": ratio(live, ours, said, share),
         f"tutorial5_over_ours_{kind}": ratio(
-            five, collected, f"collecting costs as much as {once:.1f} of our epochs"
+            five, collected, f"collecting costs as much as {once:.0f} of our epochs"
         ),
     }
     for loop in ("repdistiller", "teacher_with_grad"):

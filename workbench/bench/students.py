@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from workbench.base import Outputs
+from workbench.base import Outputs, Trouble
 from workbench.bench import loops, plain
 from workbench.bench.clock import Row, absent, cpu, ratio, training_flops, turns
 from workbench.bench.loops import BATCH
@@ -46,6 +46,7 @@ def one_pass(rounds: int, peak: float = 0.0) -> dict[str, Row]:
             "one": lambda: loops.labels_only(first.steps, first.learning_rate),
         },
         rounds,
+        warm=True,
     )
     student = nn.Sequential(nn.Linear(64, 16), nn.ReLU(), nn.Linear(16, 10))
     done = training_flops(student, torch.rand(50, 64)) * len(recipes) * first.steps
@@ -58,7 +59,7 @@ def of_peak(flops: float, seconds: float, peak: float) -> float | None:
     return flops / seconds / peak if peak else None
 
 
-def cached(name: str, student: str, steps: int, rounds: int) -> dict[str, Row]:
+def cached(name: str, student: str, steps: int, rounds: int, peak: float) -> dict[str, Row]:
     """Distillation from cached answers against labels only, on the same batches of 64."""
     data = DATA["digits"]()
     labels = Recipe(student, data, batch_size=64, steps=steps, events=1)
@@ -69,8 +70,11 @@ def cached(name: str, student: str, steps: int, rounds: int) -> dict[str, Row]:
             "scratch": lambda: trained(prepare([labels])),
         },
         rounds,
+        warm=True,
     )
-    return {f"kd_cached_over_scratch_{name}": ratio(found["kd"], found["scratch"])}
+    done = training_flops(MODELS[student](data.shape, 10), torch.rand(64, *data.shape)) * steps
+    share = of_peak(done, min(found["kd"]), peak)
+    return {f"kd_cached_over_scratch_{name}": ratio(found["kd"], found["scratch"], of_peak=share)}
 
 
 def own_subsets(rounds: int, steps: int, peak: float) -> dict[str, Row]:
@@ -93,7 +97,9 @@ def own_subsets(rounds: int, steps: int, peak: float) -> dict[str, Row]:
         student = nn.Sequential(nn.Linear(64, 16), nn.ReLU(), nn.Linear(16, 10))
         return loops.from_memory(student, x, y, None, 64, steps)
 
-    found = turns({"many": lambda: trained(prepare(recipes)) / steps, "one": one}, rounds)
+    found = turns(
+        {"many": lambda: trained(prepare(recipes)) / steps, "one": one}, rounds, warm=True
+    )
     student = nn.Sequential(nn.Linear(64, 16), nn.ReLU(), nn.Linear(16, 10))
     share = of_peak(24 * training_flops(student, x[:64]), min(found["many"]), peak)
     note = "12 learn labels, 12 from a teacher, of 200 to 890 images each"
@@ -134,7 +140,7 @@ def begun(student: str, temperatures: Sequence[float], steps: int, seen: int = I
 
 def shared(rounds: int, steps: int, peak: float) -> dict[str, Row]:
     """16 and 36 students of one minibatch, each with its own seed and temperature."""
-    names = ("shared16_over_one", "shared36_over_one", "vmap16_over_one", "vmap36_over_one")
+    names = ("shared16_over_one", "shared36_over_one", "vmap16_over_ours", "vmap36_over_ours")
     if why := missing():
         return absent(names, why)
     x, y = images()
@@ -153,14 +159,16 @@ def shared(rounds: int, steps: int, peak: float) -> dict[str, Row]:
             "vmap36": lambda: loops.by_vmap(plain.MLP, 36, x, y, said, few),
         },
         rounds,
+        warm=True,
     )
     done = training_flops(plain.MLP(), x[:BATCH])
     rows = {}
-    for name in names:
-        asked = name.split("_")[0]
-        n = int(asked[-2:])
-        share = of_peak(n * done, min(found[asked]), peak)
-        rows[name] = ratio(found[asked], found["one"], of_peak=share)
+    for n in (16, 36):
+        ours, theirs = found[f"shared{n}"], found[f"vmap{n}"]
+        share = of_peak(n * done, min(ours), peak)
+        rows[f"shared{n}_over_one"] = ratio(ours, found["one"], of_peak=share)
+        alone = f"{min(theirs) / min(found['one']):.1f} times one by a plain loop"
+        rows[f"vmap{n}_over_ours"] = ratio(theirs, ours, alone)
     return rows
 
 
@@ -173,54 +181,67 @@ def four_cnns(rounds: int, steps: int, peak: float) -> dict[str, Row]:
     def ours(n: int) -> float:
         return trained(begun("lenet-8", [4.0 + i for i in range(n)], steps)) / steps
 
-    found = turns({"four": lambda: ours(4), "one": lambda: ours(1)}, rounds)
+    found = turns({"four": lambda: ours(4), "one": lambda: ours(1)}, rounds, warm=True)
     done = 4 * training_flops(plain.LeNet(), torch.rand(BATCH, 1, 28, 28))
     share = of_peak(done, min(found["four"]), peak)
-    waited = turns({"two": lambda: _waited(2, steps), "one": lambda: _waited(1, steps)}, 2)
+    with _processes(2) as both:
+        asked = {
+            "two": lambda: _waited(both, 2, steps),
+            "one": lambda: _waited(both[:1], 1, steps),
+        }
+        waited = turns(asked, rounds, warm=True)
     return {
         names[0]: ratio(found["four"], found["one"], of_peak=share),
         names[1]: ratio(waited["two"], waited["one"]),
     }
 
 
-#: One of several processes: says when it is ready, waits until all are, trains.
+#: One of several processes: for each line, makes students; trains them at the next one.
 _PROCESS = """
-import json, sys, time
+import sys
 import torch
 from workbench.bench import students
 torch.set_num_threads(1)
-n, steps = map(int, sys.argv[1:])
-students.trained(students.begun("lenet-8", [4.0] * n, 5))
-state = students.begun("lenet-8", [4.0 + i for i in range(n)], steps)
-print("ready", flush=True)
-sys.stdin.readline()
-start = time.perf_counter()
-students.trained(state)
-print(json.dumps(time.perf_counter() - start))
+for line in sys.stdin:
+    n, steps = map(int, line.split())
+    state = students.begun("lenet-8", [4.0 + i for i in range(n)], steps)
+    print("ready", flush=True)
+    sys.stdin.readline()
+    students.trained(state)
+    print("done", flush=True)
 """
 
 
-def _waited(processes: int, steps: int) -> float:
-    """Wall time until all processes are done: one with one student, or several with two."""
-    words = [sys.executable, "-c", _PROCESS, str(1 if processes == 1 else 2), str(steps)]
+@contextmanager
+def _processes(count: int) -> Iterator[list[subprocess.Popen[str]]]:
+    """Processes that train when told to; gone afterwards, whatever happens."""
+    words, pipe = [sys.executable, "-c", _PROCESS], subprocess.PIPE
     started = [
-        subprocess.Popen(words, cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        for _ in range(processes)
+        subprocess.Popen(words, cwd=ROOT, text=True, bufsize=1, stdin=pipe, stdout=pipe)
+        for _ in range(count)
     ]
     try:
-        for one in started:
-            assert one.stdin and one.stdout
-            one.stdout.readline()
-        begin = time.perf_counter()
-        for one in started:
-            assert one.stdin
-            one.stdin.write("\n")
-            one.stdin.flush()
-        for one in started:
-            assert one.stdout
-            json.loads(one.stdout.readline())
-        return time.perf_counter() - begin
+        yield started
     finally:
         for one in started:
             one.kill()
             one.communicate()
+
+
+def _waited(processes: Sequence[subprocess.Popen[str]], students: int, steps: int) -> float:
+    """Wall time until each process has trained so many students."""
+    _tell(processes, f"{students} {steps}")
+    start = time.perf_counter()
+    _tell(processes, "")
+    return time.perf_counter() - start
+
+
+def _tell(processes: Sequence[subprocess.Popen[str]], line: str) -> None:
+    """A line to each, and wait until each has answered."""
+    for one in processes:
+        assert one.stdin
+        one.stdin.write(f"{line}\n")
+    for one in processes:
+        assert one.stdout
+        if not one.stdout.readline():
+            raise Trouble("a process that trains beside this one ended; is there memory for it?")
