@@ -634,4 +634,8 @@ def test_several_teachers_are_joined_by_plus(result, call):
 @pytest.mark.parametrize("words", [[], ["methods", "--data", "digits"]])
 def test_one_table_is_printed_at_a_time(call, words):
     code, out, err = call("table", *words)
-    assert code == 2 and out == "" and err.startswith("table: expected methods, tree, or --data")
+    assert (
+        code == 2
+        and out == ""
+        and err.startswith("table: expected methods, tree, benchmarks, or --data")
+    )

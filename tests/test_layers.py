@@ -50,6 +50,7 @@ DOORS = {
     "nbclient": {"lessons"},
     "nbformat": {"lessons"},
     "transformers": {"models"},
+    "torchdistill": {"torchdistill_loop"},
 }
 #: app.py opens the app: in ui/, a name with _ only says that a file is no page.
 OPENS = {("app", "ui")}

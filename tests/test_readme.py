@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from workbench import METHODS, RECIPES, Run, check, zoo
-from workbench.__main__ import COMMANDS, main, methods_table, tree
+from workbench.__main__ import COMMANDS, benchmarks, main, methods_table, tree
 from workbench.lessons.lesson_05 import lift
 from workbench.specimens import SPECIMENS, of
 
@@ -25,7 +25,11 @@ TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 OPEN = "pip install -r requirements.txt && python app.py"
 TEST = "pip install -r requirements.txt -r tests/requirements.txt && python -m pytest"
 #: HTML comments around what is generated.
-MADE = {"methods": methods_table, "tree": lambda: f"```\n{tree()}\n```"}
+MADE = {
+    "methods": methods_table,
+    "tree": lambda: f"```\n{tree()}\n```",
+    "benchmarks": benchmarks,
+}
 
 
 def front_matter():

@@ -1133,19 +1133,60 @@ def _zoo(as_json: bool) -> int:
 
 
 def _fill_bench(parser: Parser) -> None:
-    parser.add_argument("--quick", action="store_true", help="at most a minute, fewer rounds")
+    flags = {
+        "quick": "at most a minute: a few of the ratios, fewer rounds",
+        "peers": "also against torchdistill, in an environment that is made for it",
+        "scaling": "how cost grows with students, images and the teacher",
+        "keep": "keep the result for the README: see table benchmarks",
+    }
+    for name, about in flags.items():
+        parser.add_argument(f"--{name}", action="store_true", help=about)
     _json_flag(parser)
 
 
 def _bench(args: argparse.Namespace) -> int:
+    from workbench.base import BadInput
+
+    for one, other in (("quick", "peers"), ("quick", "scaling"), ("quick", "keep"),
+                       ("scaling", "peers")):  # fmt: skip
+        if getattr(args, one) and getattr(args, other):
+            raise BadInput(f"bench: expected --{one} or --{other}, got both")
+    try:
+        return _scaled(args) if args.scaling else _measured(args)
+    except KeyboardInterrupt:  # unlike a training, half a measurement is nothing
+        print("stopped; nothing is kept", file=sys.stderr)
+        return 130
+
+
+def _measured(args: argparse.Namespace) -> int:
     from workbench import bench
 
     with _progress(args.json) as report:
-        found = bench.measure(args.quick, report)
+        found = bench.measure(args.quick, args.peers, report)
+    if args.keep:
+        from workbench.bench import kept
+
+        print(f"kept in {kept.keep(found)}", file=sys.stderr)
     if args.json:
         return _dump(found)
     print(_columns(bench.rows(found)))
-    print(bench.outcome(found))
+    if found["tricks"]:
+        print(f"\n{_columns(bench.trick_rows(found))}")
+    print(f"\n{bench.about(found)}\n{bench.outcome(found)}")
+    return 0
+
+
+def _scaled(args: argparse.Namespace) -> int:
+    from workbench.bench import kept, scaling
+
+    with _progress(args.json) as report:
+        found = scaling.measure(report=report)
+    if args.keep:
+        for path in kept.keep_scaling(found):
+            print(f"kept in {path}", file=sys.stderr)
+    if args.json:
+        return _dump(found)
+    print(_columns(scaling.table(found)))
     return 0
 
 
@@ -1212,12 +1253,27 @@ def _sentence_of(path: Path) -> str:
     return text.split("\n\n")[0].replace("\n", " ").split(". ")[0].rstrip(".")
 
 
+def benchmarks() -> str:
+    """The README's section of benchmarks, in Markdown, from the result that is kept."""
+    from workbench.bench import kept
+
+    return kept.section()
+
+
+#: The generated parts of the README, by the names of their markers.
+MADE: dict[str, Callable[[], str]] = {
+    "methods": methods_table, "tree": tree, "benchmarks": benchmarks,
+}  # fmt: skip
+
+
 def _fill_table(parser: Parser) -> None:
     from workbench.data import DATA
 
-    kinds = ("methods", "tree")
     about = "a generated part of the README; or --data for the league table"
-    parser.add_argument("what", nargs="?", choices=kinds, metavar="methods|tree", help=about)
+    names = "|".join(MADE)
+    parser.add_argument("what", nargs="?", choices=list(MADE), metavar=names, help=about)
+    about = "put it into the README, between its markers"
+    parser.add_argument("--write", action="store_true", help=about)
     about = f"train every method on it, against labels only: {_data_help()}"
     parser.add_argument("--data", action=Once, metavar="NAME", help=about)
     _flag(parser, DATA["digits"].knobs()["images"], "50")
@@ -1232,11 +1288,29 @@ def _table(args: argparse.Namespace) -> int:
     from workbench.base import BadInput
 
     if bool(args.what) == bool(args.data):
-        raise BadInput("table: expected methods, tree, or --data with a data set")
-    if args.what:
-        print(methods_table() if args.what == "methods" else tree())
-        return 0
-    return _league(args)
+        raise BadInput(f"table: expected {', '.join(MADE)}, or --data with a data set")
+    if args.write and not args.what:
+        raise BadInput(f"table --write: expected {' or '.join(MADE)}, which the README holds")
+    if not args.what:
+        return _league(args)
+    print(made := MADE[args.what]())
+    if args.write:
+        _put(args.what, made)
+    return 0
+
+
+def _put(name: str, made: str) -> None:
+    """A generated part into the README, between `<!-- name -->` and `<!-- /name -->`."""
+    from workbench.base import Trouble
+
+    file = ROOT / "README.md"
+    text = file.read_text("utf-8") if file.exists() else ""
+    before, begin, rest = text.partition(f"<!-- {name} -->\n")
+    _, end, after = rest.partition(f"\n<!-- /{name} -->")
+    if not begin or not end:
+        raise Trouble(f"{file}: has no markers <!-- {name} --> and <!-- /{name} -->")
+    fenced = f"```\n{made}\n```" if name == "tree" else made
+    file.write_text(before + begin + fenced + end + after, "utf-8")
 
 
 def _league(args: argparse.Namespace) -> int:

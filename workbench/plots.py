@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -51,7 +51,76 @@ def png(svg: str, dark: bool = False) -> bytes:
     return _small(figure.canvas, 128 if svg.count("fill-opacity:") > MAP else 64)
 
 
-def _small(canvas: Any, colours: int) -> bytes:
+def growth(
+    lines: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    across: str,
+    up: str,
+    dark: bool = False,
+) -> bytes:
+    """Lines on logarithmic axes, each with its name at its end, as PNG bytes.
+
+    Dashes and markers tell them apart, for colour means a model; names are pushed apart.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    ink, muted, rule, grid, paper = (
+        TOKENS[name][dark] for name in ("ink", "muted", "rule", "line", "bg")
+    )
+    figure = Figure(figsize=(7.6, 3.4), dpi=100 * SCALE, facecolor=paper)
+    FigureCanvasAgg(figure)
+    axes = figure.add_axes((0.07, 0.14, 0.53, 0.74), facecolor=paper)
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    ends = []
+    for (name, (x, y)), dash, marker in zip(lines.items(), DASH.values(), "osD^", strict=False):
+        style: Any = (0, [float(n) / 2 for n in dash.split()]) if dash else "-"
+        axes.plot(x, y, color=ink, linestyle=style, marker=marker, markersize=4, linewidth=1.5)
+        ends.append((name, x[-1], y[-1]))
+    axes.grid(True, axis="y", color=grid, linewidth=0.8)
+    axes.tick_params(which="both", colors=muted, labelsize=9)
+    for side, spine in axes.spines.items():
+        spine.set_visible(side == "bottom")
+        spine.set_color(rule)
+    for axis, furthest in ((axes.xaxis, [x for _, x, _ in ends]),
+                           (axes.yaxis, [y for _, _, y in ends])):  # fmt: skip
+        most = max(furthest)
+        axis.set_ticks([4**k for k in range(12) if 4**k <= most * 1.2])
+        axis.set_ticks([], minor=True)
+        axis.set_major_formatter(lambda value, _: f"{value:g}")
+        axis.set_view_interval(0.85, most * 1.15, ignore=True)
+    axes.set_xlabel(across, color=muted, fontsize=9, loc="left")
+    axes.text(-0.06, 1.05, up, transform=axes.transAxes, color=muted, fontsize=9)
+    _name_ends(axes, ends, ink, rule)
+    return _small(figure.canvas)
+
+
+def _name_ends(axes: Any, ends: Sequence[tuple[str, float, float]], ink: str, rule: str) -> None:
+    """Each line's name right of the axes, as high as its end or just below its neighbour's."""
+    room, last = 0.08, 2.0
+    into = axes.transData + axes.transAxes.inverted()
+    for name, x, y in sorted(ends, key=lambda end: -end[2]):
+        height = into.transform((x, y))[1]
+        last = min(height, last - room)
+        axes.annotate(
+            name,
+            (x, y),
+            xytext=(1.03, last),
+            textcoords="axes fraction",
+            color=ink,
+            fontsize=9,
+            va="center",
+            arrowprops={
+                "arrowstyle": "-",
+                "color": rule,
+                "linewidth": 0.6,
+                "shrinkB": 4,
+                "relpos": (0, 0.5),
+            },
+        )
+
+
+def _small(canvas: Any, colours: int = 64) -> bytes:
     """A drawn canvas as a PNG of few colours: a quarter of the size, to look at the same.
 
     Without dates and versions, so that two makings of one picture are the same bytes.

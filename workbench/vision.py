@@ -16,9 +16,13 @@ import socket
 import sys
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from workbench.base import Trouble
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.utils.data import Dataset
 
 #: The operators that torchvision expects its compiled part to have declared.
 MISSING = (
@@ -108,3 +112,19 @@ def pictures(name: str, folder: Path, train: bool, asked: str) -> tuple[Any, lis
             "remove them, and they are fetched again"
         ) from None
     return found.data, list(found.targets)
+
+
+def dataset(name: str, pixels: Tensor, labels: Tensor) -> Dataset[tuple[Tensor, Tensor]]:
+    """torchvision's dataset of that name over pixels (n, H, W) that are in memory already.
+
+    Each sample is opened as a picture, made a tensor and normalised, as in every tutorial.
+    """
+    door = torchvision()
+    kind, transforms = getattr(door.datasets, name), door.transforms
+    made: Any = kind.__new__(kind)
+    made.data, made.targets, made.target_transform = pixels, labels, None
+    made.transform = transforms.Compose(
+        [transforms.ToTensor(), transforms.Normalize((0.0,), (1.0,))]
+    )
+    found: Dataset[tuple[Tensor, Tensor]] = made
+    return found
