@@ -1,7 +1,8 @@
 """Small files that a start reads where it would have to compute or import for a second.
 
 `digits.npz` is scikit-learn's digits, `costs.json` what each model costs for samples of the data
-sets. `python -m workbench.assets --only tables` writes both; tests hold them equal to their sources.
+sets. `python -m workbench.assets --only tables` writes both; tests hold them equal to their
+sources.
 """
 
 from __future__ import annotations

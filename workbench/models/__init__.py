@@ -14,7 +14,7 @@ import torch
 
 from workbench.base import BadInput, Registry, only_class
 from workbench.models._adopted import Adopted, named
-from workbench.models._network import ConvNetwork, Network
+from workbench.models._network import Network
 from workbench.models._reused import reused
 from workbench.models._work import operations
 
@@ -58,7 +58,7 @@ class Size:
     @property
     def convolves(self) -> bool:
         """Whether nearly all of its work is convolutions."""
-        return issubclass(self.family, ConvNetwork)
+        return self.family.CONVOLVES
 
     @property
     def maps(self) -> bool:

@@ -62,6 +62,8 @@ class Network(nn.Module):
     SIZES: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     #: whether its features are maps over a grid
     MAPS: ClassVar[bool] = False
+    #: whether nearly all of its work is convolutions
+    CONVOLVES: ClassVar[bool] = False
     #: whether a stack of students can be one of it; else they train one by one
     STACKABLE: ClassVar[bool] = True
     #: how a teacher is trained on a thousand small pictures, where it differs from Recipe's own
@@ -126,6 +128,7 @@ class ConvNetwork(Network):
     """
 
     MAPS: ClassVar[bool] = True
+    CONVOLVES: ClassVar[bool] = True
     head: Dense
 
     @classmethod
@@ -143,7 +146,6 @@ class ConvNetwork(Network):
         """Logits, and the stages when asked for."""
         if x.ndim > 4:  # every student has its own batch: (n, B, C, …) to (B, n · C, …)
             x = x.movedim(0, 1).flatten(1, 2)
-        x = channels_last(x)
         seen: dict[str, Tensor] = {}
         grids: dict[str, tuple[int, int]] = {}
         maps = x
@@ -305,7 +307,7 @@ class Conv(nn.Module):
         """x (B, C, H, W) shared or (B, n · C, H, W) to (B, n · outputs, H', W')."""
         weight = self.weight.flatten(0, -4) if self.weight.ndim > 4 else self.weight
         return nn.functional.conv2d(
-            x,
+            channels_last(x),
             channels_last(weight),
             None if self.bias is None else self.bias.flatten(),
             stride=self.stride,

@@ -19,6 +19,7 @@ class LeNet(Network):
     Source: after LeCun, Bottou, Bengio & Haffner, 1998, with ReLU and maxima.
     """
 
+    CONVOLVES: ClassVar[bool] = True
     SIZES: ClassVar[Mapping[str, Mapping[str, Any]]] = {"lenet-8": {"width": 8}}
 
     def __init__(
