@@ -14,7 +14,7 @@ from lab import digits
 
 from workbench import METHODS, assets, charts, runs, words
 from workbench.recipe import digest
-from workbench.ui import _compare, _desk, _picture, _visitor, start, train
+from workbench.ui import _compare, _desk, _picture, _visitor, start, sweep, train
 from workbench.ui._take import Take
 from workbench.ui._visitor import Entry, name_of
 
@@ -100,7 +100,7 @@ def test_what_was_drawn_for_other_widths_is_drawn_again(monkeypatch):
     assert len(asyncio.run(followed())) == 2 and drawn == [train.WIDTHS, (350,) * 4]
 
 
-@pytest.mark.parametrize("page", [start, train])
+@pytest.mark.parametrize("page", [start, sweep, train])
 def test_a_follow_ends_with_nothing_since_gradio_repeats_its_last(page, home):
     """Else the picture of before a click would be drawn over what the click did."""
 

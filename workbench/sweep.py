@@ -236,10 +236,14 @@ class Plan:
         return {arm: (i, k) for i, group in enumerate(self.passes)
                 for k, arm in enumerate(arms(group))}  # fmt: skip
 
+    @functools.cached_property
+    def _known(self) -> dict[int, tuple[int, int]]:  # a recipe takes long to hash, and pages ask
+        return {id(cell): self._places[cell.recipes[0].arm()] for cell in self.cells + self.labels}
+
     def place(self, cell: Cell) -> tuple[int, int]:
         """The pass of a cell, and which arm of it the cell is."""
         try:
-            return self._places[cell.recipes[0].arm()]
+            return self._known.get(id(cell)) or self._places[cell.recipes[0].arm()]
         except KeyError:
             raise BadInput(f"Plan: has no cell {dict(cell.knobs)}") from None
 

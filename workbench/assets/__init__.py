@@ -15,6 +15,7 @@ round a little differently, and the page Train would show other numbers than the
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shutil
@@ -50,6 +51,7 @@ def shipped() -> list[tuple[Recipe, ...]]:
     return [(teacher(DATA["digits"]()),), *acts]
 
 
+@functools.cache
 def swept() -> Plan:
     """The sweep that is shipped: what the page Sweep shows before anybody has run one.
 
