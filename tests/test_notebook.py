@@ -259,9 +259,12 @@ def test_a_sweep_fills_its_map_and_a_cell_can_be_chosen(home):
     guess.skip.click()
     run.wait()
     assert "alpha = 0.5" in run.chart.value and "temperature = 1" in run.chart.value
-    run.choose[1].index = 1
+    assert [one.tooltip for one in run.buttons][:2] == [
+        "temperature 1, alpha 0", "temperature 8, alpha 0",
+    ]  # fmt: skip
+    run.buttons[3].click()
     assert "temperature = 8: right" in run.chart.value
-    run.choose[0].index = 0
+    run.buttons[1].click()
     assert "alpha = 0.5" not in run.chart.value and "temperature = 8: right" in run.chart.value
     data, _ = run._repr_mimebundle_()
     assert {WIDGET, "image/png", "text/plain"} == set(data) and "alpha" in data["text/plain"]

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from workbench import charts, plots, words
 from workbench.base import BadInput
-from workbench.charts.grid import Axis, Cell, grid
+from workbench.charts.grid import Axis, Cell, grid, places
 from workbench.events import Event, Row
 from workbench.functional import soft_log_probs
 from workbench.runs import Run
@@ -63,6 +63,13 @@ padding:8px 4px;font:400 14px/20px var(--sans)}
 .wb-aside{margin-right:24px}
 .wb-bar{align-items:center;flex-wrap:wrap}
 .wb-bar .widget-slider{flex:1 1 280px;max-width:560px}
+.wb-map{position:relative;overflow-x:auto}
+.wb-map>.wb-live{margin:0;flex:none}
+.wb-map .wb{overflow:visible}
+.wb-cells{position:absolute;display:grid;overflow:visible}
+.wb-cells button{width:auto;height:auto;margin:0;padding:0;border:0;background:none;opacity:1}
+.wb-cells button:is(:hover,:focus-visible){outline:2px solid currentColor;outline-offset:-2px;
+box-shadow:none;background:none}
 .wb-bar button{border-radius:8px;min-width:max-content}
 </style>"""
     )
@@ -570,7 +577,7 @@ class Passes:
 
 
 class SweepRun(LiveRun):
-    """A sweep over two knobs: a map that fills while it trains, and cells to choose.
+    """A sweep over two knobs: a map that fills while it trains, and cells to click on.
 
     `rows` and `columns` are its two knobs. Under the map are the curves of the chosen cell beside
     those of the first cell of its column. How long all takes stands there before it begins.
@@ -597,18 +604,13 @@ class SweepRun(LiveRun):
         at = {(cell.knobs[rows], cell.knobs[columns]): cell for cell in planned.cells}
         self.cells = [[at[one, other] for other in knobs[1]] for one in knobs[0]]
         make = _widgets()
-        self.choose = [
-            make.SelectionSlider(
-                options=axis.values,
-                index=place,
-                description=axis.name,
-                style={"description_width": "initial"},
-            )
-            for axis, place in zip((self.rows, self.columns), picked, strict=True)
-        ]
-        for slider in self.choose:
-            slider.add_class("wb-choose")
-            slider.observe(self._chosen, "index")
+        layout, self.buttons = make.Layout(), []
+        for i, one in enumerate(self.rows.values):
+            for j, other in enumerate(self.columns.values):
+                pair = words.grid_pair(columns, other, rows, one)
+                button = make.Button(tooltip=pair, layout=layout)
+                button.on_click(lambda _, at=(i, j): self.choose(*at))
+                self.buttons.append(button)
         said = words.sweep_size(
             len(planned.cells), len(planned.cells[0].recipes), max(PACE, planned.seconds)
         )
@@ -616,11 +618,19 @@ class SweepRun(LiveRun):
         super().__init__(Passes(planned), self._pictured, name=name, after=after)
 
     def _rows(self, bar: Any) -> list[Any]:
-        choose = _widgets().HBox(self.choose).add_class("wb-bar")
-        return [self.plan, bar, choose, self.chart]
+        """The map with a button on each cell: moves of a slider would get lost while it trains."""
+        left, top, wide, high = places(self.rows, self.columns, WIDTH)
+        make = _widgets()
+        where = make.Layout(
+            left=f"{left + 4:g}px", top=f"{top + 8:g}px", grid_auto_rows=f"{high:g}px",
+            grid_template_columns=f"repeat({len(self.columns.values)}, {wide:g}px)",
+        )  # fmt: skip
+        over = make.Box(self.buttons, layout=where).add_class("wb-cells")
+        return [self.plan, bar, make.Box([self.chart, over]).add_class("wb-map")]
 
-    def _chosen(self, _: Any) -> None:
-        self.picked = (self.choose[0].index, self.choose[1].index)
+    def choose(self, row: int, column: int) -> None:
+        """Show the curves of a cell, as a click on it does."""
+        self.picked = (row, column)
         self.svg = self.draw(self.events)
         self.chart.value = framed(self.svg)
 

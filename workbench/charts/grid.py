@@ -116,6 +116,12 @@ def grid(
     return svg.replace('role="img"', 'role="group"', 1) if ask else svg
 
 
+def places(rows: Axis, columns: Axis, width: float) -> tuple[float, float, float, float]:
+    """Where the cells of a map of this width lie: their left and top, and the size of each."""
+    frame = _Frame.of(rows, columns, width)
+    return frame.left, frame.y(0), frame.wide, frame.high
+
+
 def grid_table(cells: Sequence[Sequence[Cell]], *, rows: Axis, columns: Axis, caption: str) -> str:
     """The numbers of the map: a line for each cell, with its spread and its students."""
     lines = [

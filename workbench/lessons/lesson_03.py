@@ -207,5 +207,5 @@ LESSON = Lesson(
     "use the student at T.",
     exercises=(Q1, Q2, Q3),
     recipes=("thermostat",),
-    page="train",
+    page="sweep",
 )
