@@ -337,6 +337,18 @@ def test_without_fashion_mnist_it_says_so(monkeypatch, capsys):
     assert capsys.readouterr().err == "bench --scaling: it is not here\n"
 
 
+def test_a_process_that_is_gone_is_a_sentence():
+    gone = subprocess.Popen(
+        [sys.executable, "-c", ""], text=True, bufsize=1, stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )  # fmt: skip
+    gone.wait()
+    with pytest.raises(Trouble, match="ended; is there memory"):
+        students._tell([gone], "1 1")
+    with contextlib.suppress(OSError):
+        gone.communicate()
+
+
 def test_without_a_card_it_says_so():
     if torch.cuda.is_available():
         pytest.skip("here is one")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 
-from workbench.bench.clock import Row, cpu, seconds
+from workbench.bench.clock import Row, cpu, environment, seconds
 from workbench.data import DATA
 from workbench.methods import METHODS
 from workbench.recipe import Recipe, teacher
@@ -31,19 +30,12 @@ def from_nothing(rounds: int) -> dict[str, Row]:
         Recipe(data=data, method=kd, teachers=(elder,), learning_rate=1e-1),
     )
     group = [arm.but(seed=seed) for arm in arms for seed in range(10)]
-    before, times = os.environ.get("WORKBENCH_HOME"), []
+    times = []
     for _ in range(rounds):
-        with tempfile.TemporaryDirectory() as empty:
-            os.environ["WORKBENCH_HOME"] = empty
-            try:
-                times.append(cpu(lambda: Run(group).drain()))
-                right = _test(elder)
-                said = [_test(arm, group) for arm in arms]
-            finally:
-                if before is None:
-                    del os.environ["WORKBENCH_HOME"]
-                else:
-                    os.environ["WORKBENCH_HOME"] = before
+        with tempfile.TemporaryDirectory() as empty, environment(WORKBENCH_HOME=empty):
+            times.append(cpu(lambda: Run(group).drain()))
+            right = _test(elder)
+            said = [_test(arm, group) for arm in arms]
     note = f"students of labels {100 * said[0]:.1f} %, of the teacher {100 * said[1]:.1f} % right"
     return {"from_nothing": seconds(times, note), "from_nothing_teacher": Row(right, rounds=1)}
 

@@ -73,20 +73,31 @@ def cpu(work: Callable[[], Any]) -> float:
 
 @contextmanager
 def calm() -> Iterator[None]:
-    """One torch thread and an empty home; both as before afterwards."""
-    threads, home = torch.get_num_threads(), os.environ.get("WORKBENCH_HOME")
+    """One torch thread, an empty home, nothing compiled before; all as it was afterwards."""
+    threads = torch.get_num_threads()
     torch.set_num_threads(1)
     # workers of an app that was ended may still write down what they have
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        os.environ["WORKBENCH_HOME"] = folder
+        compiled = os.path.join(folder, "compiled")
         try:
-            yield
+            with environment(WORKBENCH_HOME=folder, TORCHINDUCTOR_CACHE_DIR=compiled):
+                yield
         finally:
             torch.set_num_threads(threads)
-            if home is None:
-                del os.environ["WORKBENCH_HOME"]
-            else:
-                os.environ["WORKBENCH_HOME"] = home
+
+
+@contextmanager
+def environment(**variables: str) -> Iterator[None]:
+    """Variables of the environment inside; as before afterwards."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
 
 
 # ------------------------------------------------------------------------------ the machine

@@ -119,7 +119,7 @@ def missing() -> str:
     """Why there is nothing to measure on Fashion-MNIST; "" if it is here."""
     if DATA["fashion-mnist"].here():
         return ""
-    return "Fashion-MNIST is not on this machine; workbench compare … --data fashion-mnist gets it"
+    return "Fashion-MNIST is not on this machine; any command with --data fashion-mnist gets it"
 
 
 def begun(student: str, temperatures: Sequence[float], steps: int, seen: int = IMAGES) -> State:
@@ -238,10 +238,12 @@ def _waited(processes: Sequence[subprocess.Popen[str]], students: int, steps: in
 
 def _tell(processes: Sequence[subprocess.Popen[str]], line: str) -> None:
     """A line to each, and wait until each has answered."""
-    for one in processes:
-        assert one.stdin
-        one.stdin.write(f"{line}\n")
-    for one in processes:
-        assert one.stdout
-        if not one.stdout.readline():
-            raise Trouble("a process that trains beside this one ended; is there memory for it?")
+    try:
+        for one in processes:
+            assert one.stdin
+            one.stdin.write(f"{line}\n")
+        answers = [one.stdout.readline() for one in processes if one.stdout]
+    except OSError:  # it is gone, and so is its pipe
+        answers = [""]
+    if not all(answers):
+        raise Trouble("a process that trains beside this one ended; is there memory for it?")
