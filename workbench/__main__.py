@@ -693,7 +693,9 @@ def _fill_sweep(parser: Parser) -> None:
 
 def _sweep(args: argparse.Namespace) -> int:
     from workbench import sweep
+    from workbench.runs import usable_home
 
+    usable_home()  # before anything is promised
     method, _ = _method(args.method)
     kind, fixed = type(method), type(method).given(args.method.partition(":")[2])
     grid = _grid(kind, args, fixed)
