@@ -98,6 +98,23 @@ def test_more_takes_more():
     assert small(student="cnn-8").memory > 2 * one.memory
 
 
+def test_what_a_method_costs_besides_its_networks_is_tried():
+    """RKD compares every three samples: at 50 of them, that is most of what it takes."""
+    rest = SHORT | {"data": DATA["digits"](images=50), "steps": 300}
+    dear = plan(METHODS["rkd"], {"angle": [0, 50]}, **rest)
+    cheap = plan(METHODS["rkd"], {"distance": [1, 50]}, fixed={"angle": 0}, **rest)
+    assert dear.seconds > 1.5 * cheap.seconds and dear.memory > cheap.memory
+
+
+def test_what_cannot_be_tried_is_estimated_from_its_networks(monkeypatch):
+    def broken(recipe, rows):
+        raise RuntimeError("somebody's own code")
+
+    monkeypatch.setattr(sweeps, "_tried", {})
+    monkeypatch.setattr(sweeps, "_try", broken)
+    assert small().seconds > 0 and small().memory > 0
+
+
 def test_a_sweep_that_does_not_fit_is_split_or_refused_in_one_sentence(monkeypatch):
     whole = small().memory
     monkeypatch.setattr(sweeps, "_memory", lambda device: int(whole * 0.6 / sweeps.SHARE))

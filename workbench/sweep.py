@@ -13,6 +13,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
@@ -22,16 +23,17 @@ from pathlib import Path
 from typing import Any, Self
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from workbench import inside
 from workbench.base import BadInput, Knob, Method, twice, unknown
 from workbench.data import Data
-from workbench.engine import LOOK, ROWS, built
+from workbench.engine import LOOK, ROWS, Teacher, begin, built, listen
 from workbench.jobs import deaf
 from workbench.methods import METHODS
 from workbench.models import MODELS
 from workbench.recipe import Recipe, arms, digest, taught_by, teachers
-from workbench.runs import Damaged, Run, Status, extract, takes, verify
+from workbench.runs import GALLERY, Damaged, Run, Status, extract, takes, verify
 
 #: The learning rates that an arm may choose from, by its mean validation accuracy.
 RATES = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
@@ -532,35 +534,107 @@ def _needs(recipes: Sequence[Recipe]) -> int:
     """Bytes that a pass takes, about: a third more or less of what was measured.
 
     Weights with gradient, moments and what a step makes of them; what a batch leaves on its way,
-    for the gradient; and the largest two layers of those that are looked at.
+    for the gradient, or what the method was seen to leave; and the largest two layers of those
+    that are looked at.
     """
     total = 0.0
     for recipe in recipes:
         weights, _, passed, most = _of(recipe)
         classes, looked = recipe.data.classes, min(ROWS, recipe.data.tests)
-        total += 40 * weights + 12 * _batch(recipe) * (passed + 10 * classes)
+        left = 12 * _batch(recipe) * (passed + 10 * classes)
+        total += 40 * weights + max(left, 2 * _seen(recipe)[1])
         total += 4 * looked * (2 * most + 6 * classes)
     return int(1.3 * total)
 
 
 def _takes(recipes: Sequence[Recipe]) -> float:
-    """Seconds of one core that a pass takes, about: within a factor of two for most methods.
+    """Seconds of one core that a pass takes, about: mostly within a factor of two.
 
     Fitted to runs of 1 to 180 students of mlp-4 to mlp-256-256, cnn-8 and cnn-16 at 50 and 1000
     images: 60 billion operations and 600 million numbers a second; what does not depend on the
-    batch is 12 µs a student and step, and a half millisecond a step for the whole pass.
+    batch is 12 µs a student and step, and a half millisecond a step for the whole pass. A method
+    may cost a hundred times as much as its networks, so that one step of it is tried.
     """
     seconds = 0.05
+    dearest: dict[str, float] = {}  # a term that one of them has is worked out for all
+    for recipe in recipes:
+        name = recipe.method.key()
+        dearest[name] = max(dearest.get(name, 0.0), _seen(recipe)[0])
     for i, recipe in enumerate(recipes):
         _, work, passed, _ = _of(recipe)
         events = min(recipe.events, recipe.steps) + 1
         looked = min(LOOK, recipe.data.tests) + min(LOOK, recipe.data.size // 3)
-        samples = 3 * recipe.steps * _batch(recipe) + events * looked
-        seconds += samples * (work / 6e10 + passed / 6e8)
+        each = work / 6e10 + passed / 6e8
         alone = i == 0 or not (recipe.method.stackable and MODELS[recipe.student].stackable)
-        seconds += recipe.steps * (5e-4 if alone else 1.2e-5)
+        step = 3 * _batch(recipe) * each + (5e-4 if alone else 1.2e-5)
+        tried, view = dearest[recipe.method.key()], _seen(recipe)[2]
+        seconds += recipe.steps * max(step, tried) + events * looked * each
+        seconds += events * view * (recipe.seed == 0)  # an arm's first student is looked into
         seconds += events * (1e-3 if alone else 1.5e-4)
     return seconds
+
+
+#: Images and students of a step that is tried: more would cost as much as what is to be known.
+TRIED, TOGETHER = 64, 24
+_tried: dict[tuple[object, ...], tuple[float, float, float]] = {}
+
+
+def _seen(recipe: Recipe) -> tuple[float, float, float]:
+    """Seconds and bytes of a student's step, and seconds of a look inside; tried here, once.
+
+    What a method does besides its networks is its own affair: CRD compares with a thousand
+    samples, RKD every three. 0 where it cannot be tried.
+    """
+    knobs = recipe.method.values().items()  # of a number, whether it is 0: that term is left out
+    choices = {k: v if isinstance(v, (str, tuple)) else not v for k, v in knobs}
+    rows = min(_batch(recipe), TRIED)
+    taught = tuple(one.student for one in recipe.teachers)
+    key = (recipe.method.key(), repr(sorted(choices.items())), recipe.student, taught,
+           recipe.data.key(), recipe.data.augment, rows)  # fmt: skip
+    if key not in _tried:
+        try:
+            _tried[key] = _try(recipe, rows)
+        except Exception:  # the training itself says what is wrong with it
+            _tried[key] = 0.0, 0.0, 0.0
+    seconds, kept, view = _tried[key]
+    share = _batch(recipe) / rows
+    return seconds * share, kept * share, view
+
+
+def _try(recipe: Recipe, rows: int) -> tuple[float, float, float]:
+    """What a student's share of a step costs, in a pass of `TOGETHER`: fewer fit into a cache."""
+    few = dataclasses.replace(recipe.data, images=rows)
+    one = recipe.but(data=few, batch_size=0)
+    shown, features = 1 + int(few.transfer()[0].max()), "features" in recipe.method.needs
+    untrained = {}  # a teacher that knows nothing takes as long
+    for taught in recipe.teachers:
+        network = MODELS[taught.student](few.shape, few.classes, 0)
+        said = listen(network, few.seen()[:shown], features)
+        untrained[taught, few.rows, few.split] = Teacher(network, said)
+    state = begin(_seeded(one, TOGETHER), untrained, device="cpu")
+    kept: dict[int, int] = {}
+
+    def keep(value: Tensor) -> Tensor:
+        kept[value.untyped_storage().data_ptr()] = value.untyped_storage().nbytes()
+        return value
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda value: value):
+        for each in state.stacks:
+            each.learn(0, 4)
+    times = []
+    for step in (1, 2, 3):
+        start = time.process_time()  # others may be busy on this machine
+        for each in state.stacks:
+            each.learn(step, 4)
+        times.append(time.process_time() - start)
+    # a method in two stages changes from one to the other on the way
+    seconds = (min(times[:2]) + times[2]) / 2 - 5e-4
+    start = time.process_time()
+    if inside.compares(recipe.method):
+        test = few.parts()["test"]
+        inside.views(one, state.network(0), test.x[:GALLERY], test.y[:GALLERY])
+    view = time.process_time() - start
+    return max(0.0, seconds) / TOGETHER, sum(kept.values()) / TOGETHER, view
 
 
 def _memory(device: str) -> int:

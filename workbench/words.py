@@ -974,6 +974,16 @@ def cells_and_seeds(cells: int, seeds: int) -> str:
     return f"{many} × {seeds} student{'s' * (seeds > 1)}."
 
 
+def takes_about(seconds: float, pace: float) -> str:
+    """What a sweep will take: its estimate, unless it is slowed down to be watched."""
+    if seconds <= pace / 2:
+        return f"About {number(pace)} s, slowed down."
+    if seconds < 90:
+        about = math.ceil(seconds) if seconds < 5 else 5 * math.ceil(seconds / 5)
+        return f"About {number(max(about, pace))} s."
+    return f"About {number(round(seconds / 60, 1 if seconds < 180 else None))} minutes."
+
+
 def cells_done(count: int, of: int) -> str:
     """How far a sweep is."""
     return f"{count} of {of} cells finished"

@@ -183,7 +183,7 @@ def _ready(asked: Asked | None, hurried: bool) -> str:
     plan = asked.plan
     seconds = plan.seconds / min(_sweep.HANDS, len(plan.passes))
     many = words.cells_and_seeds(len(plan.cells), len(plan.cells[0].recipes))
-    cost = words.ready(0.0 if hurried else jobs.pace(), seconds, False)
+    cost = words.takes_about(seconds, 0.0 if hurried else jobs.pace())
     return f"<b>{words.STATES['idle']}</b> {escape(f'{many} {cost} {plan.note}'.strip())}"
 
 
