@@ -13,7 +13,7 @@ from torch.testing import assert_close
 
 from workbench import METHODS, Recipe, Run, said, train
 from workbench.base import Trouble
-from workbench.engine import listen
+from workbench.engine import ROWS, listen
 from workbench.runs import DamagedRunWarning, prepare
 from workbench.said import pack, unpack
 
@@ -97,7 +97,7 @@ def test_features_too_large_for_half_precision_are_kept_whole(monkeypatch):
 @pytest.mark.parametrize("method", ["kd", "pkt"])
 def test_a_teacher_is_asked_once(asked, method):
     first = list(train(prepare([student(method)])))
-    assert sum(n for n in asked if n > 1) == 1000
+    assert sum(n for n in asked if n > 1) == ROWS  # the first part, of which 50 are shown
     asked.clear()
     again = list(train(prepare([student(method)])))
     assert not [n for n in asked if n > 1] and again == first
@@ -113,7 +113,7 @@ def test_features_are_asked_for_when_a_method_wants_them(asked):
     prepare([student("kd"), student("pkt")])
     assert not [n for n in asked if n > 1]
     kept = sum(file.stat().st_size for file in folder.glob("said-*.npy"))
-    assert kept < 1000 * (12 + 16) * 2 + 1000  # half precision, and a header each
+    assert kept < ROWS * (12 + 16) * 2 + 1000  # half precision, and a header each
 
 
 @pytest.mark.parametrize("batch_size", [0, 16])
@@ -145,7 +145,7 @@ def test_what_was_changed_is_refused_and_asked_again(asked, damage, which):
     gone = which == "*.json" and not caught
     told = [str(w.message) for w in caught if issubclass(w.category, DamagedRunWarning)]
     assert gone or (len(told) == 1 and "asked again" in told[0] and "\n" not in told[0])
-    assert sum(n for n in asked if n > 1) == 1000
+    assert sum(n for n in asked if n > 1) == ROWS  # the first part, of which 50 are shown
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # it is whole again
         prepare([student("pkt")])
