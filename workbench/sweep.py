@@ -31,7 +31,7 @@ from workbench.data import Data
 from workbench.engine import LOOK, ROWS, Teacher, begin, built, listen
 from workbench.jobs import deaf
 from workbench.methods import METHODS
-from workbench.models import MODELS
+from workbench.models import MODELS, cost
 from workbench.recipe import Recipe, arms, digest, taught_by, teachers
 from workbench.runs import GALLERY, Damaged, Run, Status, extract, takes, verify
 
@@ -498,23 +498,18 @@ def _cell(planned: Plan, cell: Cell, runs: Sequence[Run]) -> dict[str, Any]:
 @functools.lru_cache(maxsize=1000)
 def _size(student: str, shape: tuple[int, ...], classes: int) -> tuple[int, int, int, int]:
     """Weights, operations, numbers on the way and the most of them at once, of one sample."""
-    from workbench.evaluation import flops, parameters
-
     seen = [0]
 
     def note(module: nn.Module, _: object, out: object) -> None:
         if isinstance(out, torch.Tensor) and not any(module.children()):
             seen.append(out.numel())
 
-    with torch.device("meta"):  # counted without computing anything
-        network = MODELS[student].empty(shape, classes).eval()
-        sample = torch.zeros(1, *shape)
-        work = flops(network, sample)
-        hooks = [module.register_forward_hook(note) for module in network.modules()]
-        network(sample)
-        for hook in hooks:
-            hook.remove()
-        return parameters(network), work, sum(seen), max(seen)
+    network = MODELS[student].empty(shape, classes).eval()
+    for module in network.modules():
+        module.register_forward_hook(note)
+    with torch.no_grad():
+        network(torch.zeros(1, *shape))
+    return *cost(student, shape, classes), sum(seen), max(seen)
 
 
 def _of(recipe: Recipe) -> tuple[int, int, int, int]:
@@ -551,8 +546,8 @@ def _takes(recipes: Sequence[Recipe]) -> float:
     """Seconds of one core that a pass takes, about: mostly within a factor of two.
 
     Fitted to runs of 1 to 180 students of mlp-4 to mlp-256-256, cnn-8 and cnn-16 at 50 and 1000
-    images: 60 billion operations and 600 million numbers a second; what does not depend on the
-    batch is 12 µs a student and step, and a half millisecond a step for the whole pass. A method
+    images: 100 billion operations and 1.1 billion numbers a second; what does not depend on the
+    batch is 6 µs a student and step, and a quarter millisecond a step for the whole pass. A method
     may cost a hundred times as much as its networks, so that one step of it is tried.
     """
     seconds = 0.05
@@ -564,9 +559,9 @@ def _takes(recipes: Sequence[Recipe]) -> float:
         _, work, passed, _ = _of(recipe)
         events = min(recipe.events, recipe.steps) + 1
         looked = min(LOOK, recipe.data.tests) + min(LOOK, recipe.data.size // 3)
-        each = work / 6e10 + passed / 6e8
+        each = work / 1e11 + passed / 1.1e9
         alone = i == 0 or not (recipe.method.stackable and MODELS[recipe.student].stackable)
-        step = 3 * _batch(recipe) * each + (5e-4 if alone else 1.2e-5)
+        step = 3 * _batch(recipe) * each + (2.5e-4 if alone else 6e-6)
         tried, view = dearest[recipe.method.key()], _seen(recipe)[2]
         seconds += recipe.steps * max(step, tried) + events * looked * each
         seconds += events * view * (recipe.seed == 0)  # an arm's first student is looked into
@@ -593,12 +588,22 @@ def _seen(recipe: Recipe) -> tuple[float, float, float]:
            recipe.data.key(), recipe.data.augment, rows)  # fmt: skip
     if key not in _tried:
         try:
-            _tried[key] = _try(recipe, rows)
+            _tried[key] = _try_alone(recipe, rows)
         except Exception:  # the training itself says what is wrong with it
             _tried[key] = 0.0, 0.0, 0.0
     seconds, kept, view = _tried[key]
     share = _batch(recipe) / rows
     return seconds * share, kept * share, view
+
+
+def _try_alone(recipe: Recipe, rows: int) -> tuple[float, float, float]:
+    """`_try` on one thread, as a pass of small students is trained."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return _try(recipe, rows)
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _try(recipe: Recipe, rows: int) -> tuple[float, float, float]:
@@ -628,7 +633,7 @@ def _try(recipe: Recipe, rows: int) -> tuple[float, float, float]:
             each.learn(step, 4)
         times.append(time.process_time() - start)
     # a method in two stages changes from one to the other on the way
-    seconds = (min(times[:2]) + times[2]) / 2 - 5e-4
+    seconds = (min(times[:2]) + times[2]) / 2 - 2.5e-4
     start = time.process_time()
     if inside.compares(recipe.method):
         test = few.parts()["test"]
