@@ -44,6 +44,9 @@ LARGEST, SHARE = 2000, 0.2
 #: one pass take 3.9 s of a core, in 4 passes of 45 4.3 s, in 6 of 30 5.2 s, in 36 of 5 10.3 s: at
 #: about 48 a map fills in parts, two workers share it, and it costs a tenth more.
 WATCHED = 48
+#: Seconds from which a sweep that nobody watches is cut up for so many processes: to start them
+#: costs four, and two do in half the time what one pass of convolutions would take as long for.
+LONG, WORKERS = 20.0, 2
 #: What is no axis: seeds and splits are repeated, not compared, and events only report.
 APART = ("seed", "split", "events")
 #: Told what is being done and which share of the whole is done.
@@ -301,6 +304,10 @@ def plan(
     beside = _beside(cells) if labels else []
     room = int(SHARE * _memory(device))
     passes, note = _split([*beside, *cells], most, room)
+    taking = sum(map(_takes, passes))
+    if most is None and taking > LONG:  # so that processes can share it, and stop between two
+        parts = max(WORKERS, round(2 * taking / LONG))
+        passes, note = _split([*beside, *cells], -(-count * seeds // parts), room)
     each = [_needs(group) for group in passes]
     taught = {one for group in passes for recipe in group for one in recipe.teachers}
     learning = sum(_takes([one]) for one in taught if not done([one]))
@@ -310,7 +317,7 @@ def plan(
         tuple(cells),
         tuple(beside),
         tuple(passes),
-        sum(map(_takes, passes)) + learning,
+        taking + learning,
         max(each),
         note,
     )
@@ -470,6 +477,9 @@ def train(planned: Plan, device: str = "auto", report: Report = silent) -> dict[
         with Hands(1, device, report) as hands:
             hands.train([[one] for one in taught], what, 0.0, 0.3)
     runs = [Run(group, device=device) for group in planned.passes]
+    if planned.seconds > LONG and device in ("auto", "cpu") and not torch.cuda.is_available():
+        with Hands(WORKERS, device, report) as hands:
+            hands.train(planned.passes, "training the students", 0.3, 1.0)
     for i, run in enumerate(runs):
         for event in run:
             share = (i + event.step / max(1, event.steps)) / len(runs)
