@@ -41,11 +41,11 @@ RATES = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 #: trains four at once.
 LARGEST, SHARE = 2000, 0.2
 #: Students of a pass that somebody watches. 36 cells × 5 seeds (mlp-16, 50 images, 300 steps) in
-#: one pass take 3.9 s of a core, in 4 passes of 45 4.3 s, in 6 of 30 5.2 s, in 36 of 5 10.3 s: at
-#: about 48 a map fills in parts, two workers share it, and it costs a tenth more.
+#: one pass take 1.9 s of a core, in 3 of 60 the same, in 4 of 45 2.2 s, in 6 of 30 2.3 s, in 36 of
+#: 5 6.1 s: at about 48 a map fills in parts, two workers share it, and it costs a tenth more.
 WATCHED = 48
 #: Seconds from which a sweep that nobody watches is cut up for so many processes: to start them
-#: costs four, and two do in half the time what one pass of convolutions would take as long for.
+#: costs four seconds, and two of them take half the time of one.
 LONG, WORKERS = 20.0, 2
 #: What is no axis: seeds and splits are repeated, not compared, and events only report.
 APART = ("seed", "split", "events")
