@@ -23,11 +23,13 @@ def first_act(rounds: int) -> dict[str, Row]:
 def from_nothing(rounds: int) -> dict[str, Row]:
     """A CNN teacher of the digits, then 10 students of labels and 10 of its answers, recorded."""
     data = DATA["digits"](images=50)
-    elder = teacher(data, "cnn-32")
+    # moved pictures and strong decay: 99.0 to 99.4 % on five splits, where the usual recipe has
+    # 98.8 to 99.4
+    elder = teacher(data, "cnn-32").but(data=DATA["digits"](augment="shift"), weight_decay=0.3)
     kd = METHODS["kd"](temperature=8, alpha=1)
     arms = (
         Recipe(data=data, learning_rate=1e-2),
-        Recipe(data=data, method=kd, teachers=(elder,), learning_rate=1e-1),
+        Recipe(data=data, method=kd, teachers=(elder,), learning_rate=1e-2),
     )
     group = [arm.but(seed=seed) for arm in arms for seed in range(10)]
     times = []
