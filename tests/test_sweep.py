@@ -179,6 +179,33 @@ class Enough(Exception):
     """Somebody stops it."""
 
 
+def test_nothing_that_is_measured_decides_how_a_long_sweep_is_cut(monkeypatch):
+    found = []
+    for seconds in (0.0, 1e-3, 1.0):
+        monkeypatch.setattr(sweeps, "_seen", lambda recipe, s=seconds: (s, 0.0, 0.0))
+        found.append(
+            sweeps.plan(
+                METHODS["kd"],
+                {"temperature": (1, 4), "alpha": (0.5, 1)},
+                data=DATA["digits"](images=200),
+                student="cnn-8",
+                batch_size=64,
+            )
+        )
+    assert len(found[0].passes) == 2 and found[0].seconds < found[2].seconds
+    assert found[0].passes == found[1].passes == found[2].passes
+
+
+def test_a_long_sweep_is_shared_by_processes(monkeypatch):
+    monkeypatch.setattr(sweeps, "LARGE", 2.0)
+    made, seen = small(most=4), []
+    given = sweeps.train(made, report=lambda what, share: seen.append((what, share)))
+    alone = sweeps.train(small(), report=lambda what, share: None)
+    assert sorted(share for _, share in seen) == [share for _, share in seen]
+    for one, other in zip(given["cells"], alone["cells"], strict=True):
+        assert one["accuracy"]["mean"] == pytest.approx(other["accuracy"]["mean"], abs=0.01)
+
+
 def test_an_interrupted_sweep_goes_on_and_what_was_finished_stays():
     made, seen = small(most=4), []
 

@@ -44,9 +44,10 @@ LARGEST, SHARE = 2000, 0.2
 #: one pass take 1.9 s of a core, in 3 of 60 the same, in 4 of 45 2.2 s, in 6 of 30 2.3 s, in 36 of
 #: 5 6.1 s: at about 48 a map fills in parts, two workers share it, and it costs a tenth more.
 WATCHED = 48
-#: Seconds from which a sweep that nobody watches is cut up for so many processes: to start them
-#: costs four seconds, and two of them take half the time of one.
-LONG, WORKERS = 20.0, 2
+#: A sweep that nobody watches is cut up for so many processes where it takes more operations
+#: than half of these, some ten to twenty seconds: to start them costs four, and two of them take
+#: half the time of one. What is cut is named by its parts, so nothing that is measured decides.
+LARGE, WORKERS = 4e11, 2
 #: What is no axis: seeds and splits are repeated, not compared, and events only report.
 APART = ("seed", "split", "events")
 #: Told what is being done and which share of the whole is done.
@@ -303,11 +304,11 @@ def plan(
         cells.append(Cell(knobs, tuple(_seeded(arm, seeds))))
     beside = _beside(cells) if labels else []
     room = int(SHARE * _memory(device))
+    if most is None:  # a long one so that processes can share it, and stop between two
+        parts = round(2 * _work([*beside, *cells]) / LARGE)
+        most = -(-count * seeds // max(WORKERS, parts)) if parts else None
     passes, note = _split([*beside, *cells], most, room)
     taking = sum(map(_takes, passes))
-    if most is None and taking > LONG:  # so that processes can share it, and stop between two
-        parts = max(WORKERS, round(2 * taking / LONG))
-        passes, note = _split([*beside, *cells], -(-count * seeds // parts), room)
     each = [_needs(group) for group in passes]
     taught = {one for group in passes for recipe in group for one in recipe.teachers}
     learning = sum(_takes([one]) for one in taught if not done([one]))
@@ -413,14 +414,10 @@ def _split(
         sorted(cells, key=lambda cell: cell.recipes[0].steps), lambda cell: cell.recipes[0].steps
     ):
         these = list(alike)
-        largest = max(_needs(cell.recipes) for cell in these)
-        if largest > room:
-            raise BadInput(
-                f"sweep(seeds={len(these[0].recipes)}): expected at most {room / 1e6:.0f} MB for "
-                f"a setting, because that is {SHARE:.0%} of this machine's memory, and "
-                f"{these[0].recipes[0].student} would take {largest / 1e6:.0f} MB; take fewer "
-                "seeds, a smaller student or a batch_size"
-            )
+        for tried in (False, True):  # what is far too large is not tried first
+            largest = max(_needs(cell.recipes, tried) for cell in these)
+            if largest > room:
+                raise _too_large(these[0].recipes, largest, room)
         fit = -(-len(these) // max(1, room // largest))
         watched = round(len(these) * len(these[0].recipes) / (most or math.inf))
         count = min(max(fit, watched), len(these))
@@ -435,6 +432,14 @@ def _split(
     return passes, (
         f"Trained in {len(passes)} passes, because one would take {whole / 1e6:.0f} MB, and "
         f"{SHARE:.0%} of this machine's memory is {room / 1e6:.0f} MB."
+    )
+
+
+def _too_large(recipes: Sequence[Recipe], bytes_: int, room: int) -> BadInput:
+    return BadInput(
+        f"sweep(seeds={len(recipes)}): expected at most {room / 1e6:.0f} MB for a setting, "
+        f"because that is {SHARE:.0%} of this machine's memory, and {recipes[0].student} would "
+        f"take {bytes_ / 1e6:.0f} MB; take fewer seeds, a smaller student or a batch_size"
     )
 
 
@@ -477,13 +482,15 @@ def train(planned: Plan, device: str = "auto", report: Report = silent) -> dict[
         with Hands(1, device, report) as hands:
             hands.train([[one] for one in taught], what, 0.0, 0.3)
     runs = [Run(group, device=device) for group in planned.passes]
-    if planned.seconds > LONG and device in ("auto", "cpu") and not torch.cuda.is_available():
+    many = _work(planned.cells) > LARGE / 2 and len(runs) > 1
+    if many and device in ("auto", "cpu") and not torch.cuda.is_available():
         with Hands(WORKERS, device, report) as hands:
             hands.train(planned.passes, "training the students", 0.3, 1.0)
-    for i, run in enumerate(runs):
-        for event in run:
-            share = (i + event.step / max(1, event.steps)) / len(runs)
-            report("training the students", 0.3 + 0.7 * share)
+    else:
+        for i, run in enumerate(runs):
+            for event in run:
+                share = (i + event.step / max(1, event.steps)) / len(runs)
+                report("training the students", 0.3 + 0.7 * share)
     return {
         "run": runs[0].name,
         "method": planned.method,
@@ -530,12 +537,21 @@ def _of(recipe: Recipe) -> tuple[int, int, int, int]:
         return 0, 0, 0, 0
 
 
+def _work(cells: Sequence[Cell]) -> float:
+    """The operations of their steps, forwards and back."""
+    each = (cell.recipes[0] for cell in cells)
+    return sum(
+        3.0 * one.steps * _batch(one) * _of(one)[1] * len(cell.recipes)
+        for one, cell in zip(each, cells, strict=True)
+    )
+
+
 def _batch(recipe: Recipe) -> int:
     images = min(recipe.data.images, recipe.data.size)
     return min(recipe.batch_size or images, images)
 
 
-def _needs(recipes: Sequence[Recipe]) -> int:
+def _needs(recipes: Sequence[Recipe], tried: bool = True) -> int:
     """Bytes that a pass takes, about: a third more or less of what was measured.
 
     Weights with gradient, moments and what a step makes of them; what a batch leaves on its way,
@@ -547,7 +563,7 @@ def _needs(recipes: Sequence[Recipe]) -> int:
         weights, _, passed, most = _of(recipe)
         classes, looked = recipe.data.classes, min(ROWS, recipe.data.tests)
         left = 12 * _batch(recipe) * (passed + 10 * classes)
-        total += 40 * weights + max(left, 2 * _seen(recipe)[1])
+        total += 40 * weights + max(left, 2 * _seen(recipe)[1] if tried else 0.0)
         total += 4 * looked * (2 * most + 6 * classes)
     return int(1.3 * total)
 
