@@ -140,6 +140,19 @@ def heard(part, batch):
     return part.said.logits[batch.index]
 
 
+def test_versions_of_ones_own_pictures_are_as_many_as_there_are(tmp_path, monkeypatch):
+    """`images` is by default more than anybody has."""
+    monkeypatch.setenv("WORKBENCH_HOME", str(tmp_path))
+    x = np.random.RandomState(0).randint(0, 256, (60, 8, 8), np.uint8)
+    np.savez(tmp_path / "own.npz", x=x, y=np.arange(60) % 3)
+    data = own.Own(path=str(tmp_path / "own.npz"), augment="flip", views=3)
+    train_part = len(data.parts()["train"])
+    assert len(data.seen()) == 3 * train_part == data.reach()
+    taught_ = Recipe("mlp-4", data, KD(), (Recipe("mlp-8", data.whole(), steps=2, events=1),),
+                     steps=9, events=1, batch_size=10)  # fmt: skip
+    assert len(list(train(prepare([taught_])))) == 1
+
+
 def test_versions_of_an_image_share_its_place_in_a_memory():
     data = DIGITS(images=20, left_out=(0,), augment="shift", views=2)
     (part,) = (

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import warnings
 
 import numpy as np
@@ -135,7 +136,7 @@ def test_what_was_changed_is_refused_and_asked_again(asked, damage, which):
     whole = list(train(prepare([student("pkt")])))
     (path,) = Run(TEACHER).folder.glob(f"said-{which}")
     if damage is flip and which == "*.json":
-        path.write_text(path.read_text().replace('"sum": "', '"sum": "0'))
+        path.write_text(path.read_text().replace('"sum": "', '"sum": "0', 1))
     else:
         damage(path)
     asked.clear()
@@ -154,21 +155,68 @@ def test_what_was_changed_is_refused_and_asked_again(asked, damage, which):
 def test_the_answers_of_another_teacher_are_refused(asked):
     whole = list(train(prepare([student()])))
     (path,) = Run(TEACHER).folder.glob("said-*.json")
-    found = json.loads(path.read_text())
+    found = json.loads(path.read_text())["index"]
     for facts in ({"teacher": "0" * 16}, {"weights": "0" * 64}):
-        path.write_text(json.dumps(found | {"facts": found["facts"] | facts}))
+        path.write_text(said._sealed(found | {"facts": found["facts"] | facts}))
         with pytest.warns(DamagedRunWarning, match="another teacher"):
             assert list(train(prepare([student()]))) == whole
 
 
-def test_a_full_disk_is_said_and_leaves_nothing_half_written(monkeypatch):
+def test_no_bit_of_the_index_can_change_unseen():
+    whole = list(train(prepare([student("pkt")])))
+    (path,) = Run(TEACHER).folder.glob("said-*.json")
+    good = path.read_bytes()
+    for at in range(0, 8 * len(good), 61):
+        changed = bytearray(good)
+        changed[at // 8] ^= 1 << at % 8
+        path.write_bytes(changed)
+        with pytest.warns(DamagedRunWarning, match="asked again"):
+            state = prepare([student("pkt")])
+        assert path.read_bytes() == good
+    assert list(train(state)) == whole
+
+
+class Full:
+    """A file on a disk that is full."""
+
+    def write(self, content):
+        raise OSError(28, "No space left on device")
+
+    def close(self):
+        self.write(b"")
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_a_full_disk_is_said_and_leaves_nothing_half_written(monkeypatch, count):
     Run(TEACHER).drain()
+    calls, put = [], said._Growing._put
 
     def full(self, content):
-        self.drop()
-        raise OSError(28, "No space left on device")
+        calls.append(self)
+        if len(calls) == count:
+            self.file.close()
+            self.file = Full()
+        put(self, content)
 
     monkeypatch.setattr(said._Growing, "_put", full)
     with pytest.raises(Trouble, match="make room on its disk"):
-        prepare([student()])
+        prepare([student("pkt")])
     assert not list(Run(TEACHER).folder.glob(".said*"))
+
+
+def test_what_a_killed_process_had_half_written_is_removed(monkeypatch):
+    Run(TEACHER).drain()
+    old, new = (Run(TEACHER).folder / f".said-digits-0-hidden1.npy.{n}" for n in "ab")
+    for path in (old, new):
+        path.write_bytes(b"half")
+    os.utime(old, (1, 1))
+    prepare([student("pkt")])
+    assert not old.exists() and new.exists()
+
+
+def test_a_container_has_less_memory_than_its_machine(monkeypatch):
+    real = said.memory()
+    monkeypatch.setattr(said.Path, "read_text", lambda self: "1000000\n")
+    assert said.memory() == 1_000_000 < real
+    monkeypatch.setattr(said.Path, "read_text", lambda self: "max\n")
+    assert said.memory() >= real

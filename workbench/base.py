@@ -398,7 +398,7 @@ class Outputs:
         if not self.features and not self.extra:  # the usual case, twice as fast
             return Outputs(self.logits.index_select(0, index.flatten()).unflatten(0, index.shape))
         members = {k: v[:, index].movedim(0, -3) for k, v in self.extra.items() if k == "members"}
-        rest = {k: v[index] for k, v in self.extra.items() if k != "members"}
+        rest = {k: v[index.to(v.device)] for k, v in self.extra.items() if k != "members"}
         # features that are larger than an accelerator's memory stay where they are
         features = {name: value[index.to(value.device)] for name, value in self.features.items()}
         return Outputs(self.logits[index], features, self.grids, rest | members)

@@ -163,7 +163,7 @@ class Transfer:
     ) -> None:
         self.x, self.views, self.split, self.last = x, views, split, steps
         self.augment = data.augmented if data and data.anew else None
-        self.versions, self.each = (data.views, data.images) if data and data.views else (1, 0)
+        self.versions, self.each = (data.views, data.each) if data and data.views else (1, 0)
         self.dtype = x.dtype if x.is_floating_point() else dtype
         smallest = min(len(view) for view in views)
         self.size = min(batch_size or smallest, smallest)

@@ -561,8 +561,9 @@ class Recorder:
             "device": str(next(state.stacks[0].network.parameters()).device),
             "threads": state.threads or torch.get_num_threads(),
         }
-        if any(one.half for one in state.stacks):
-            self.facts["precision"] = "bfloat16"
+        before = Status.read(self.folder).facts or {}
+        if any(one.half for one in state.stacks) or "precision" in before:
+            self.facts["precision"] = "bfloat16"  # of a part of it, at least
         kept: list[Event] = []
         checkpoint = self.folder / "checkpoint.safetensors"
         if checkpoint.exists():

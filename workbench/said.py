@@ -10,10 +10,11 @@ What is larger than `SHARE` of the machine's memory is not read but mapped, so t
 of a batch are. What is another teacher's, or was changed, is refused with a sentence and asked
 for again. Nothing depends on whether it was there: fresh answers are rounded in the same way.
 
-The error of a feature is at most 2⁻¹¹ of its size. That of a logit is at most 2⁻¹¹ of its
-distance from the sample's largest logit (and 2⁻²⁰ of that one), so the largest probabilities are
-the most exact: altogether Σ|Δp| ≤ 2⁻¹⁰ (ln K + 1) at every temperature from 1 on, about a
-three-hundredth for ten classes at worst, and a ten-thousandth for a teacher that is nearly sure.
+The error of a feature is at most 2⁻¹¹ of its size, and below 6 · 10⁻⁵ at most 2⁻²⁵. That of a
+logit is at most 2⁻¹¹ of its distance from the sample's largest logit (with 2⁻²⁰ of that one, and
+2⁻²⁴), so the largest probabilities are the most exact: altogether Σ|Δp| ≤ 2⁻¹⁰ (ln K + 1) at every
+temperature from 1 on, about a three-hundredth for ten classes at worst, and a ten-thousandth for
+a teacher that is nearly sure.
 """
 
 from __future__ import annotations
@@ -22,8 +23,10 @@ import hashlib
 import io
 import json
 import os
+import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,18 +40,23 @@ from workbench.base import Outputs
 #: The largest number of half precision.
 LARGEST = 65504.0
 #: What takes more than this share of the machine's memory is mapped from its file.
-SHARE = 1 / 16
+SHARE = 1 / 100
 #: Bytes of one teacher's features about one data set that are kept; beyond, it is asked anew.
 ROOM = 500_000_000
 LOGITS = "logits"
+#: Seconds after which a half-written file is nobody's.
+PATIENCE = 600.0
 
 
 def memory() -> int:
-    """Bytes of memory that this machine has; 8 GB where it does not say."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return 8_000_000_000
+    """Bytes of memory that this machine, or its container, has; 8 GB where nobody says."""
+    found = [8_000_000_000]
+    with suppress(AttributeError, ValueError, OSError):  # Windows does not say
+        found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    for name in ("memory.max", "memory/memory.limit_in_bytes"):
+        with suppress(OSError, ValueError):  # not a container, or one without a limit
+            found.append(int((Path("/sys/fs/cgroup") / name).read_text()))
+    return min(found)
 
 
 def pack(logits: Tensor) -> np.ndarray:
@@ -112,13 +120,15 @@ class Shelf:
             return {}
         path = self.folder / f"{self.key}.json"
         try:
-            found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            facts, _ = found["facts"], (found["rows"], found["arrays"])
+            text = path.read_text(encoding="utf-8")
+            found: dict[str, Any] = json.loads(text)["index"]
+            if _sealed(found) != text:
+                raise Refused(f"{path}: its checksum does not fit (changed or half-written)")
         except FileNotFoundError:
             return {}
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise Refused(f"{path}: {error}") from None
-        if facts != dict(self.facts):
+        if found["facts"] != dict(self.facts):
             raise Refused(f"{path}: are the answers of another teacher, or about other data")
         return found
 
@@ -143,38 +153,63 @@ class Shelf:
 
     def _anew(self, rows: int, features: bool) -> Outputs:
         """Ask, and keep the answers."""
-        for dtype in (np.float16, np.float32):  # the second if a feature is too large for it
-            shelves: dict[str, _Growing] = {}
-            said: list[Tensor] = []
+        self._tidy()
+        shelves: dict[str, _Growing] = {}
+        try:
             try:
-                for part in self.ask(features):
-                    said.append(part.logits)
-                    for name, value in {**part.features, **part.extra}.items():
-                        if name not in shelves:
-                            path = None if self.folder is None else self._file(name)
-                            shelves[name] = _Growing(path, rows, value, dtype)
-                        shelves[name].add(value)
-            except OverflowError:
-                for one in shelves.values():
-                    one.drop()
-                continue
-            break
-        packed = pack(torch.cat(said))
-        path = None if self.folder is None else self._file(LOGITS)
-        shelves[LOGITS] = _Growing(path, len(packed), torch.from_numpy(packed), packed.dtype)
-        shelves[LOGITS].add(torch.from_numpy(packed))
+                last = self._fill(shelves, rows, features, np.float16)
+            except OverflowError:  # a feature is too large for it
+                _drop(shelves)
+                last = self._fill(shelves, rows, features, np.float32)
+            arrays = {name: one.whole() for name, one in shelves.items()}
+        except BaseException:  # a full disk, Ctrl-C: nothing stays half-written
+            _drop(shelves)
+            raise
         index = {
             "facts": dict(self.facts),
             "rows": rows,
             "features": features,
-            "extra": list(part.extra),
-            "grids": {name: list(grid) for name, grid in part.grids.items()},
+            "extra": list(last.extra),
+            "grids": {name: list(grid) for name, grid in last.grids.items()},
             "arrays": {name: {"sum": one.sum.hexdigest()} for name, one in shelves.items()},
         }
-        arrays = {name: one.whole() for name, one in shelves.items()}
         if self.folder is not None:
-            _replace(self.folder / f"{self.key}.json", json.dumps(index).encode())
+            _replace(self.folder / f"{self.key}.json", _sealed(index).encode())
         return self._outputs(arrays, index)
+
+    def _fill(
+        self, shelves: dict[str, _Growing], rows: int, features: bool, dtype: Any
+    ) -> Outputs:
+        """Write what it says, part by part; the last part."""
+        said: list[Tensor] = []
+        for part in self.ask(features):
+            said.append(part.logits)
+            for name, value in {**part.features, **part.extra}.items():
+                if name not in shelves:
+                    shelves[name] = _Growing(self._place(name), rows, value, dtype)
+                shelves[name].add(value)
+        packed = pack(torch.cat(said))
+        like = torch.from_numpy(packed)
+        shelves[LOGITS] = _Growing(self._place(LOGITS), len(packed), like, packed.dtype)
+        shelves[LOGITS].add(like)
+        return part
+
+    def _place(self, name: str) -> Path | None:
+        return None if self.folder is None else self._file(name)
+
+    def _tidy(self) -> None:
+        """Remove what a process that was killed had half-written."""
+        for part in () if self.folder is None else self.folder.glob(f".{self.key}-*"):
+            with suppress(OSError):
+                if time.time() - part.stat().st_mtime > PATIENCE:  # nobody writes so long
+                    part.unlink()
+
+
+def _drop(shelves: dict[str, _Growing]) -> None:
+    """Forget what is not whole yet."""
+    for one in shelves.values():
+        one.drop()
+    shelves.clear()
 
 
 class _Growing:
@@ -212,7 +247,8 @@ class _Growing:
     def drop(self) -> None:
         """Forget it."""
         if self.path is not None:
-            self.file.close()
+            with suppress(OSError):  # what was still to be written does not fit either
+                self.file.close()
             self.part.unlink(missing_ok=True)
 
     def whole(self) -> np.ndarray:
@@ -222,6 +258,12 @@ class _Growing:
         self.file.close()
         os.replace(self.part, self.path)
         return loaded(self.path)
+
+
+def _sealed(index: Mapping[str, Any]) -> str:
+    """An index as it is kept: with its own checksum."""
+    found = hashlib.sha256(json.dumps(index).encode()).hexdigest()
+    return json.dumps({"sum": found, "index": index})
 
 
 def _header(head: Mapping[str, Any]) -> bytes:

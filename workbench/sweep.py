@@ -16,7 +16,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -34,6 +33,7 @@ from workbench.methods import METHODS
 from workbench.models import MODELS, cost
 from workbench.recipe import Recipe, arms, digest, taught_by, teachers
 from workbench.runs import GALLERY, Damaged, Run, Status, extract, takes, verify
+from workbench.said import memory
 
 #: The learning rates that an arm may choose from, by its mean validation accuracy.
 RATES = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
@@ -672,13 +672,7 @@ def _memory(device: str) -> int:
     """The bytes of the machine that trains: of its GPU if one was asked for, of a container."""
     if device.startswith("cuda") and torch.cuda.is_available():
         return int(torch.cuda.get_device_properties(torch.device(device)).total_memory)
-    found = [8 << 30]
-    with suppress(AttributeError, ValueError, OSError):  # Windows does not say
-        found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
-    for name in ("memory.max", "memory/memory.limit_in_bytes"):
-        with suppress(OSError, ValueError):  # not a container, or one without a limit
-            found.append(int((Path("/sys/fs/cgroup") / name).read_text()))
-    return min(found)
+    return memory()
 
 
 # ------------------------------------------------------------------------------- the hands

@@ -265,13 +265,18 @@ class Data(Knobbed):
 
     def reach(self) -> int:
         """How many rows of `seen()`, from the first on, hold all that is shown."""
-        return self.views * self.images or 1 + int(self.transfer()[0].max())
+        return self.views * self.each or 1 + int(self.transfer()[0].max())
+
+    @property
+    def each(self) -> int:
+        """How many rows one version has: `images`, or as many as there are."""
+        return min(self.images, len(self.parts()["train"]))
 
     def by_row(self, values: Tensor) -> Tensor:
         """Something (…, P) by row of the training part, −1 where unknown, by row of `seen()`."""
         if not self.views:
             return values
-        missing = self.images - values.shape[-1]
+        missing = self.each - values.shape[-1]
         filled = torch.nn.functional.pad(values, (0, missing), value=-1)
         return filled.repeat((1,) * (values.ndim - 1) + (self.views,))
 
