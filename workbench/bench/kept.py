@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -86,13 +87,22 @@ def _tricks(found: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _last(line: Mapping[str, Any]) -> float:
+    """The exponent between a line's last two points."""
+    sizes, seconds = line["sizes"], line["seconds"]
+    return math.log(seconds[-1] / seconds[-2]) / math.log(sizes[-1] / sizes[-2])
+
+
 def _scaling(found: Mapping[str, Any]) -> str:
     each = [f"{scaling.LINES[k]} {line['exponent']:.2f}" for k, line in found["lines"].items()]
     words = "How the cost grows, as exponents: " + "; ".join(each)
     folder = "workbench/assets/scaling"
+    ends = ", ".join(f"{_last(line):.2f}" for line in found["lines"].values())
     return (
         "**How cost grows.** Each line begins at 1; its exponent is 0 where more costs nothing, "
-        "and 1 where twice as much costs twice as much.\n\n"
+        "and 1 where twice as much costs twice as much. It is fitted to the whole line, which what "
+        "a step or a student costs anyhow makes flat at first; between the last two points alone "
+        f"it is {ends}.\n\n"
         "<picture>\n"
         f'<source media="(prefers-color-scheme: dark)" srcset="{folder}-dark.png">\n'
         f'<img src="{folder}.png" alt="{words}">\n'

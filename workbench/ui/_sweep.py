@@ -402,11 +402,15 @@ def open_in_train(token: str, at: Place) -> None:
     cell = now.cell(at)
     if now.passes[now.asked.plan.place(cell)[0]].state != "finished":
         raise BadInput(words.CELL_NOT_YET)
-    found = name_of(_taken(now, cell).folder)
+    names = [name_of(_taken(now, cell).folder)]
+    base = now.asked.plan.base(cell)
+    if base and now.passes[now.asked.plan.place(base)[0]].state == "finished":
+        names.append(name_of(_taken(now, base).folder))  # as long, on the same images
     with change(token) as one:
-        if one.find(found) is None:
-            one.put(replace(Entry(found), hidden=0.0))
-        one.chosen = found
+        for found in reversed(names):
+            if one.find(found) is None:
+                one.put(replace(Entry(found), hidden=0.0))
+        one.chosen, one.baseline = names[0], names[1] if names[1:] else one.baseline
         if one.find(one.baseline) is None:
             one.baseline = one.shown()[0].run
         made = _form.Setup(cell.recipes[0].arm(), len(cell.recipes))
