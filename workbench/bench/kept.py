@@ -100,9 +100,9 @@ def _scaling(found: Mapping[str, Any]) -> str:
     ends = ", ".join(f"{_last(line):.2f}" for line in found["lines"].values())
     return (
         "**How cost grows.** Each line begins at 1; its exponent is 0 where more costs nothing, "
-        "and 1 where twice as much costs twice as much. It is fitted to the whole line, which what "
-        "a step or a student costs anyhow makes flat at first; between the last two points alone "
-        f"it is {ends}.\n\n"
+        "and 1 where twice as much costs twice as much. It is fitted to the whole line, which is "
+        "flat at first by what every step costs; between the last two points alone it is "
+        f"{ends}.\n\n"
         "<picture>\n"
         f'<source media="(prefers-color-scheme: dark)" srcset="{folder}-dark.png">\n'
         f'<img src="{folder}.png" alt="{words}">\n'
