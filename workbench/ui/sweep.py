@@ -119,6 +119,20 @@ def _values(found: dict[str, Any]) -> list[Any]:
     return [found[name] for name in (*BUTTONS, *PARTS)]
 
 
+def _sent(form: object, here: Session) -> str:
+    """What the form says; before it has been filled, what it will be filled with."""
+    return form if isinstance(form, str) and form else here.form
+
+
+def _latest(known: str, here: Session) -> dict[str, Any]:
+    """The page, drawn again if something was pressed meanwhile: an answer may overtake another."""
+    while True:
+        turn = here.turn
+        found = drawn(visitor(known), here)
+        if here.turn == turn:
+            return found
+
+
 # -------------------------------------------------------------------------------- handlers
 
 
@@ -134,14 +148,14 @@ def arrive(token: object, form: object, widths: object, request: gr.Request) -> 
         here.form, here.message = json.dumps(values), words.notes(notes)
     else:
         here.form = _axes.kept(mine.asking or mine.line, one.data())
-    return [known, here.form, *_values(drawn(one, here))]
+    return [known, here.form, *_values(_latest(known, here))]
 
 
 def shown(token: object, form: object, widths: object, request: gr.Request) -> list[Any]:
     """The tab opens: it is laid out only now."""
     here = session(request)
     _measured(here, widths)
-    return _values(drawn(visitor(token_of(token, str(request.session_hash))), here))
+    return _values(_latest(token_of(token, str(request.session_hash)), here))
 
 
 def pressed(label: object, token: object, form: object, request: gr.Request) -> list[Any]:
@@ -150,7 +164,7 @@ def pressed(label: object, token: object, form: object, request: gr.Request) -> 
     if not is_token(token):
         raise gr.Error(words.BROKEN)
     here.turn += 1  # whoever follows now must not draw over what is done here
-    here.form = form if isinstance(form, str) else ""
+    here.form = _sent(form, here)
     deeds: dict[str, Callable[[], object]] = {
         words.RUN: lambda: _sweep.ask(known, here.form),
         words.SKIP_AND_RUN: lambda: _sweep.guess(known, None),
@@ -161,6 +175,7 @@ def pressed(label: object, token: object, form: object, request: gr.Request) -> 
         words.RESET: lambda: _sweep.reset(known),
     }
     here.message = failure(deeds.get(str(label), lambda: None))
+    here.turn += 1  # and who drew before it was done draws again
     return _values(drawn(visitor(known), here))
 
 
@@ -181,7 +196,7 @@ def clicked(token: object, form: object, request: gr.Request, event: gr.EventDat
     if not is_token(token):
         raise gr.Error(words.BROKEN)
     here.turn += 1
-    here.form = form if isinstance(form, str) else ""
+    here.form = _sent(form, here)
     asked = event._data if isinstance(event._data, dict) else {}
     do, cell = str(asked.get("do")), asked.get("cell")
     deeds: dict[str, Callable[[], object]] = {
@@ -190,6 +205,7 @@ def clicked(token: object, form: object, request: gr.Request, event: gr.EventDat
         "pace": lambda: _sweep.turn_pace(known),
     }
     here.message = failure(deeds.get(do, lambda: None))
+    here.turn += 1
     tab = gr.Tabs(selected="train") if do == "open" and not here.message else gr.skip()
     return [*_values(drawn(visitor(known), here)), tab]
 
@@ -212,8 +228,8 @@ def _open(known: str, cell: object) -> None:
 def changed(token: object, form: object, request: gr.Request) -> list[Any]:
     """The form says something else: only the bar and its status can change."""
     here = session(request)
-    here.form, here.message = (form if isinstance(form, str) else ""), ""
-    found = drawn(visitor(str(token)), here)
+    here.form, here.message = _sent(form, here), ""
+    found = _latest(str(token), here)
     return [found[name] for name in (*BUTTONS, "status")]
 
 
@@ -221,7 +237,7 @@ def resized(token: object, widths: object, request: gr.Request) -> list[Any]:
     """The window has another width: the pictures are drawn for it."""
     here = session(request)
     _measured(here, widths)
-    return _values(drawn(visitor(str(token)), here))
+    return _values(_latest(str(token), here))
 
 
 async def follow(token: object, request: gr.Request) -> AsyncIterator[list[Any]]:
