@@ -121,7 +121,9 @@ def _values(found: dict[str, Any]) -> list[Any]:
 
 def _sent(form: object, here: Session) -> str:
     """What the form says; before it has been filled, what it will be filled with."""
-    return form if isinstance(form, str) and form else here.form
+    if form is None or form == "":
+        return here.form
+    return form if isinstance(form, str) else ""
 
 
 def _latest(known: str, here: Session) -> dict[str, Any]:
