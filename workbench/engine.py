@@ -24,7 +24,7 @@ from workbench.byhand import ByHand, Slope
 from workbench.data import Data, as_numbers
 from workbench.events import Event, Row, finite
 from workbench.functional import mixture, right, soft_log_probs
-from workbench.models import MODELS, cost, reused
+from workbench.models import MODELS, Network, cost, reused
 from workbench.models.mlp import MLP
 from workbench.recipe import Recipe
 
@@ -32,9 +32,8 @@ from workbench.recipe import Recipe
 ONE_THREAD, ACCELERATOR = 3e7, 5e8
 #: On the way a run looks at the first so many of validation and test, at its end at all of them.
 LOOK = 2000
-#: A network is asked about so many samples at once: what passes through many maps at once leaves
-#: the caches and takes twice as long; small perceptrons want fewer calls.
-ROWS, MANY = 128, 1024
+#: A network is asked about so many samples at once, unless it says how many (`Network.AT_ONCE`).
+ROWS = Network.AT_ONCE
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ def listen(
     """
     training = network.training
     network.eval()
-    rows = rows or (MANY if isinstance(network, MLP) else ROWS)
+    rows = rows or int(getattr(network, "AT_ONCE", ROWS))
     pixels = x.dtype == torch.uint8
     try:
         parts = [network(as_numbers(part, dtype) if pixels else part, features)

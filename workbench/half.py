@@ -1,9 +1,10 @@
 """bfloat16 where it was measured to help on this machine, and nowhere by default.
 
-With matrix units (AMX) convolutions learn 1.7 to 2.4 times as fast in bfloat16 and a student of
-small maps 1.2 times; without them they take twice as long. So the machine is asked: whether it
-has the units, and then, once a process and in a third of a second, whether they pay. Weights,
-losses, the optimiser and every evaluation stay in float32. WORKBENCH_BF16=on or off decides it.
+Without matrix units (AMX) convolutions take 1.4 to 2 times as long in bfloat16 (`python -m
+workbench bench` says it of a machine); with them they should learn faster. So the machine is
+asked: whether it has the units, and then, once a process and in about a second, whether they pay.
+Nobody has run this with AMX yet; without it the probe finds 0.5 to 0.75. Weights, losses, the
+optimiser and every evaluation stay in float32. WORKBENCH_BF16=on or off decides it.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from workbench import inside
 from workbench.base import BadInput, Knob, Method, twice, unknown
 from workbench.data import Data
-from workbench.engine import LOOK, ROWS, Teacher, begin, built, listen
+from workbench.engine import LOOK, Teacher, begin, built, listen
 from workbench.jobs import deaf
 from workbench.methods import METHODS
 from workbench.models import MODELS, cost
@@ -561,7 +561,8 @@ def _needs(recipes: Sequence[Recipe], tried: bool = True) -> int:
     total = 0.0
     for recipe in recipes:
         weights, _, passed, most = _of(recipe)
-        classes, looked = recipe.data.classes, min(ROWS, recipe.data.tests)
+        classes = recipe.data.classes
+        looked = min(MODELS[recipe.student].family.AT_ONCE, recipe.data.tests)
         left = 12 * _batch(recipe) * (passed + 10 * classes)
         total += 40 * weights + max(left, 2 * _seen(recipe)[1] if tried else 0.0)
         total += 4 * looked * (2 * most + 6 * classes)
@@ -571,10 +572,11 @@ def _needs(recipes: Sequence[Recipe], tried: bool = True) -> int:
 def _takes(recipes: Sequence[Recipe]) -> float:
     """Seconds of one core that a pass takes, about: mostly within a factor of two.
 
-    Fitted to runs of 1 to 180 students of mlp-4 to mlp-256-256, cnn-8 and cnn-16 at 50 and 1000
-    images: 100 billion operations and 1.1 billion numbers a second; what does not depend on the
-    batch is 6 µs a student and step, and a quarter millisecond a step for the whole pass. A method
-    may cost a hundred times as much as its networks, so that one step of it is tried.
+    It counts 100 billion operations and 1.1 billion numbers a second; what does not depend on the
+    batch is 6 µs a student and step, and a quarter millisecond a step for the whole pass. That is
+    1.1 to 1.5 times what six sweeps took (mlp-16, mlp-64-64 and cnn-8, 10 to 180 students, 50 to
+    1000 images). A method may cost a hundred times as much as its networks, so that one step of
+    it is tried.
     """
     seconds = 0.05
     dearest: dict[str, float] = {}  # a term that one of them has is worked out for all

@@ -81,6 +81,8 @@ def make(acts: bool = True, sweep: bool = True) -> list[Path]:
                 del os.environ["WORKBENCH_HOME"]
             else:
                 os.environ["WORKBENCH_HOME"] = before
+        if acts and sweep:  # with what is shipped no more
+            shutil.rmtree(target, ignore_errors=True)
         for run in (*trained, *maps):
             made.append(target / run.name / "1")
             shutil.rmtree(made[-1], ignore_errors=True)

@@ -140,4 +140,4 @@ def _costs() -> dict[tuple[str, tuple[int, ...], int], tuple[int, int]]:
         return {}
 
 
-__all__ = ["COSTS", "MODELS", "Layer", "Size", "cost", "counted", "layers", "reused"]
+__all__ = ["COSTS", "MODELS", "Layer", "Network", "Size", "cost", "counted", "layers", "reused"]

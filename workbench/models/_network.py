@@ -64,6 +64,9 @@ class Network(nn.Module):
     MAPS: ClassVar[bool] = False
     #: whether nearly all of its work is convolutions
     CONVOLVES: ClassVar[bool] = False
+    #: it is asked about so many samples at once: more of what passes through many maps leaves the
+    #: caches and takes twice as long
+    AT_ONCE: ClassVar[int] = 128
     #: whether a stack of students can be one of it; else they train one by one
     STACKABLE: ClassVar[bool] = True
     #: how a teacher is trained on a thousand small pictures, where it differs from Recipe's own

@@ -19,6 +19,8 @@ class MLP(Network):
     features "hidden1", … (*lead, B, 1, width).
     """
 
+    #: it has no maps, and wants fewer calls
+    AT_ONCE: ClassVar[int] = 1024
     TEACHING: ClassVar[Mapping[str, Any]] = {
         "steps": 600, "batch_size": 64, "learning_rate": 2e-3, "events": 20,
     }  # fmt: skip
