@@ -14,7 +14,7 @@ from lab import digits
 
 from workbench import METHODS, assets, charts, runs, words
 from workbench.recipe import digest
-from workbench.ui import _compare, _desk, _picture, _visitor, start, sweep, train
+from workbench.ui import _compare, _desk, _picture, _tabs, _visitor, start, sweep, train
 from workbench.ui._take import Take
 from workbench.ui._visitor import Entry, name_of
 
@@ -79,8 +79,8 @@ def test_without_a_run_the_teacher_stands_alone(sights):
 @pytest.mark.parametrize("measured", ["", "0,0", "nan,1,1,1", "a,b,c,d", None, "1e400,1,1,1"])
 def test_what_was_measured_before_is_kept_where_nothing_is(measured):
     """The page and its tab open at once, and the one that is out of sight knows no widths."""
-    assert train._widths("350.4,350,350,350", train.WIDTHS) == (350, 350, 350, 350)
-    assert train._widths(measured, (350, 350, 350, 350)) == (350, 350, 350, 350)
+    assert _tabs.widths("350.4,350,350,350", train.WIDTHS) == (350, 350, 350, 350)
+    assert _tabs.widths(measured, (350, 350, 350, 350)) == (350, 350, 350, 350)
 
 
 def test_what_was_drawn_for_other_widths_is_drawn_again(monkeypatch):

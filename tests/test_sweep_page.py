@@ -16,7 +16,7 @@ from workbench.base import BadInput, Trouble
 from workbench.methods import METHODS
 from workbench.runs import Run
 from workbench.sweep import done
-from workbench.ui import _axes, _desk, _map, _sweep, _visitor
+from workbench.ui import _axes, _desk, _map, _sweep, _tabs, _visitor
 from workbench.ui import sweep as page
 
 SMALL = {
@@ -464,10 +464,8 @@ def test_an_address_that_cannot_be_taken_is_said_on_arrival(token):
 
 @pytest.mark.parametrize("measured", ["", "0", "nan,1", "a,b", None, "1e400,1", "1,2,3"])
 def test_what_was_measured_before_is_kept_where_nothing_is(measured):
-    here = page.Session()
-    page._measured(here, "350.4,300")
-    page._measured(here, measured)
-    assert here.widths == (350, 300)
+    assert _tabs.widths("350.4,300", page.WIDTHS) == (350, 300)
+    assert _tabs.widths(measured, (350, 300)) == (350, 300)
 
 
 def test_a_missing_recording_is_said(token, monkeypatch):

@@ -1,10 +1,10 @@
-"""What the tabs share: the visitor's token in the browser, and which tab an address opens."""
+"""What the tabs share: a visitor's token, what a page is told and tells, which tab opens."""
 
 from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 import gradio as gr
@@ -45,6 +45,35 @@ def failure(do: Callable[[], object]) -> str:
         logging.getLogger(__name__).exception("a page failed")
         return words.BROKEN
     return ""
+
+
+def widths(text: object, known: tuple[int, ...]) -> tuple[int, ...]:
+    """Widths of columns that a screen can have, "480,296"; what is known where none are."""
+    try:
+        found = tuple(min(2400, max(200, int(float(v)))) for v in str(text)[:40].split(","))
+    except (ValueError, OverflowError):
+        return known
+    return found if len(found) == len(known) else known
+
+
+def sent(form: object, known: str) -> str:
+    """What a form says; before it has been filled, what it will be filled with."""
+    if form is None or form == "":
+        return known
+    return form if isinstance(form, str) else ""
+
+
+def changes(
+    found: Mapping[str, Any], last: Mapping[str, Any], buttons: Sequence[str], parts: Sequence[str]
+) -> list[Any] | None:
+    """What differs from the last drawing, buttons first; None if nothing does."""
+    some = found["labels"] != last.get("labels")
+    values = [found[name] if some else gr.skip() for name in buttons]
+    for name in parts:
+        new = isinstance(found[name], str) and found[name] != last.get(name)
+        values.append(found[name] if new else gr.skip())
+        some = some or new
+    return values if some else None
 
 
 def kept_token() -> gr.BrowserState:

@@ -13,7 +13,7 @@ import gradio as gr
 
 from workbench import words
 from workbench.base import BadInput, Trouble
-from workbench.ui import Page, _axes, _map, _sweep
+from workbench.ui import Page, _axes, _map, _sweep, _tabs
 from workbench.ui._map import WIDTHS
 from workbench.ui._picture import notice
 from workbench.ui._sweep import View
@@ -46,15 +46,6 @@ class Session:
 
 
 session = Sessions(Session)
-
-
-def _measured(here: Session, text: object) -> None:
-    """Widths of map and panel: '480,296'."""
-    try:
-        found = tuple(min(2400, max(200, int(float(v)))) for v in str(text)[:40].split(","))
-    except (ValueError, OverflowError):
-        return
-    here.widths = found if len(found) == len(WIDTHS) else here.widths
 
 
 # --------------------------------------------------------------------------------- drawing
@@ -119,13 +110,6 @@ def _values(found: dict[str, Any]) -> list[Any]:
     return [found[name] for name in (*BUTTONS, *PARTS)]
 
 
-def _sent(form: object, here: Session) -> str:
-    """What the form says; before it has been filled, what it will be filled with."""
-    if form is None or form == "":
-        return here.form
-    return form if isinstance(form, str) else ""
-
-
 def _latest(known: str, here: Session) -> dict[str, Any]:
     """The page, drawn again if something was pressed meanwhile: an answer may overtake another."""
     while True:
@@ -141,7 +125,7 @@ def _latest(known: str, here: Session) -> dict[str, Any]:
 def arrive(token: object, form: object, widths: object, request: gr.Request) -> list[Any]:
     """A page opens: its visitor's sweep, the form of its address or of that sweep."""
     here = session(request)
-    _measured(here, widths)
+    here.widths = _tabs.widths(widths, here.widths)
     known, query = token_of(token, str(request.session_hash)), request.query_params
     one, here.message = visitor(known), ""
     mine = _sweep.read(one)
@@ -156,7 +140,7 @@ def arrive(token: object, form: object, widths: object, request: gr.Request) -> 
 def shown(token: object, form: object, widths: object, request: gr.Request) -> list[Any]:
     """The tab opens: it is laid out only now."""
     here = session(request)
-    _measured(here, widths)
+    here.widths = _tabs.widths(widths, here.widths)
     return _values(_latest(token_of(token, str(request.session_hash)), here))
 
 
@@ -166,7 +150,7 @@ def pressed(label: object, token: object, form: object, request: gr.Request) -> 
     if not is_token(token):
         raise gr.Error(words.BROKEN)
     here.turn += 1  # whoever follows now must not draw over what is done here
-    here.form = _sent(form, here)
+    here.form = _tabs.sent(form, here.form)
     deeds: dict[str, Callable[[], object]] = {
         words.RUN: lambda: _sweep.ask(known, here.form),
         words.SKIP_AND_RUN: lambda: _sweep.guess(known, None),
@@ -198,7 +182,7 @@ def clicked(token: object, form: object, request: gr.Request, event: gr.EventDat
     if not is_token(token):
         raise gr.Error(words.BROKEN)
     here.turn += 1
-    here.form = _sent(form, here)
+    here.form = _tabs.sent(form, here.form)
     asked = event._data if isinstance(event._data, dict) else {}
     do, cell = str(asked.get("do")), asked.get("cell")
     deeds: dict[str, Callable[[], object]] = {
@@ -230,7 +214,7 @@ def _open(known: str, cell: object) -> None:
 def changed(token: object, form: object, request: gr.Request) -> list[Any]:
     """The form says something else: only the bar and its status can change."""
     here = session(request)
-    here.form, here.message = _sent(form, here), ""
+    here.form, here.message = _tabs.sent(form, here.form), ""
     found = _latest(str(token), here)
     return [found[name] for name in (*BUTTONS, "status")]
 
@@ -238,7 +222,7 @@ def changed(token: object, form: object, request: gr.Request) -> list[Any]:
 def resized(token: object, widths: object, request: gr.Request) -> list[Any]:
     """The window has another width: the pictures are drawn for it."""
     here = session(request)
-    _measured(here, widths)
+    here.widths = _tabs.widths(widths, here.widths)
     return _values(_latest(str(token), here))
 
 
@@ -255,12 +239,15 @@ async def follow(token: object, request: gr.Request) -> AsyncIterator[list[Any]]
         if time.monotonic() - beat > 0.5:
             beat = time.monotonic()
             await asyncio.to_thread(failure, lambda: _sweep.tend(known))
+        widths = here.widths
         found = await asyncio.to_thread(drawn, visitor(known), here, not last)
         if here.turn != mine:  # a newer one has begun meanwhile
             break
+        if here.widths != widths:  # drawn for a window that is no more
+            continue
         if not found["live"]:  # its end: everything once more
             found = await asyncio.to_thread(drawn, visitor(known), here)
-        changes = _changes(found, last)
+        changes = _tabs.changes(found, last, BUTTONS, PARTS)
         if changes is not None:
             yield changes
         if not found["live"]:
@@ -269,16 +256,6 @@ async def follow(token: object, request: gr.Request) -> AsyncIterator[list[Any]]
         await asyncio.sleep(LOOK)
     # Gradio sends once more at the end what was yielded last, over all that came since
     yield [gr.skip() for _ in (*BUTTONS, *PARTS)]
-
-
-def _changes(found: dict[str, Any], last: dict[str, Any]) -> list[Any] | None:
-    """What differs from the last drawing; None if nothing does."""
-    buttons = found["labels"] != last.get("labels")
-    new = {n: isinstance(found[n], str) and found[n] != last.get(n) for n in PARTS}
-    if not buttons and not any(new.values()):
-        return None
-    values = [found[name] if buttons else gr.skip() for name in BUTTONS]
-    return values + [found[name] if new[name] else gr.skip() for name in PARTS]
 
 
 # ---------------------------------------------------------------------------------- layout

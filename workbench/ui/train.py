@@ -14,7 +14,7 @@ from workbench import jobs, words
 from workbench.base import BadInput
 from workbench.data import Data
 from workbench.runs import GALLERY
-from workbench.ui import Page, _data, _desk, _form, _inside, _picture
+from workbench.ui import Page, _data, _desk, _form, _inside, _picture, _tabs
 from workbench.ui._picture import WIDTHS, Scene, scene
 from workbench.ui._tabs import Sessions, failure, kept_token
 from workbench.ui._take import finished
@@ -83,15 +83,6 @@ class Session:
 
 
 session = Sessions(Session)
-
-
-def _widths(text: object, known: tuple[int, ...]) -> tuple[int, ...]:
-    """Widths of columns that a screen can have; what is known where nothing was measured."""
-    try:
-        found = tuple(min(2400, max(200, int(float(v)))) for v in str(text)[:40].split(","))
-    except (ValueError, OverflowError):
-        return known
-    return found if len(found) == len(WIDTHS) else known
 
 
 # --------------------------------------------------------------------------------- drawing
@@ -199,7 +190,7 @@ def _values(found: dict[str, Any]) -> list[Any]:
 def arrive(token: object, form: object, widths: object, request: gr.Request) -> list[Any]:
     """A page opens: its visitor's list, the form of its address, a run that still goes on."""
     here = session(request)
-    here.widths = _widths(widths, here.widths)
+    here.widths = _tabs.widths(widths, here.widths)
     known, query = token_of(token, str(request.session_hash)), request.query_params
     asked = query.multi_items() if _form.means(dict(query)) else []
     values, notes = _form.from_address(asked)
@@ -211,7 +202,7 @@ def arrive(token: object, form: object, widths: object, request: gr.Request) -> 
 def shown(token: object, form: object, widths: object, request: gr.Request) -> list[Any]:
     """The tab opens: it is laid out only now; what the first act has handed over is in it."""
     here = session(request)
-    here.widths = _widths(widths, here.widths)
+    here.widths = _tabs.widths(widths, here.widths)
     known = token_of(token, str(request.session_hash))
     filled: Any = gr.skip()
     if visitor(known).handed:
@@ -242,7 +233,7 @@ def pressed(label: object, token: object, form: object, request: gr.Request) -> 
     here, known = session(request), str(token)
     if not is_token(token):
         raise gr.Error(words.BROKEN)
-    here.form = form if isinstance(form, str) else ""
+    here.form = form = _tabs.sent(form, here.form)
     deeds: dict[str, Callable[[], object]] = {
         words.RUN: lambda: _start(known, form),
         words.AGAIN: lambda: _start(known, form),
@@ -337,7 +328,7 @@ def changed(token: object, form: object, request: gr.Request) -> list[Any]:
 def resized(token: object, widths: object, request: gr.Request) -> list[Any]:
     """The window has another width: every picture is drawn for it."""
     here = session(request)
-    here.widths = _widths(widths, here.widths)
+    here.widths = _tabs.widths(widths, here.widths)
     return _values(drawn(visitor(str(token)), here))
 
 
@@ -360,7 +351,7 @@ async def follow(token: object, request: gr.Request) -> AsyncIterator[list[Any]]
             break
         if here.widths != widths:  # drawn for a window that is no more
             continue
-        changes = _changes(found, last)
+        changes = _tabs.changes(found, last, BUTTONS, PARTS)
         if changes is not None:
             yield changes
         if not found["live"]:
@@ -376,18 +367,6 @@ def _attend(one: Visitor) -> None:
     for sight in _desk.look(one):
         if sight.active:
             jobs.follow(sight.entry.folder, _desk.follower(one.key))
-
-
-def _changes(found: dict[str, Any], last: dict[str, Any]) -> list[Any] | None:
-    """What differs from the last drawing; None if nothing does."""
-    buttons = found["labels"] != last.get("labels")
-    values = [found[name] if buttons else gr.skip() for name in BUTTONS]
-    some = buttons
-    for name in PARTS:
-        new = isinstance(found[name], str) and found[name] != last.get(name)
-        values.append(found[name] if new else gr.skip())
-        some = some or new
-    return values if some else None
 
 
 # ---------------------------------------------------------------------------------- layout
