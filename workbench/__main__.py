@@ -735,7 +735,8 @@ def _sweep(args: argparse.Namespace) -> int:
 def _expected(planned: Plan) -> str:
     """What a sweep will take, before it begins."""
     cells, seeds, passes = len(planned.cells), len(planned.cells[0].recipes), len(planned.passes)
-    said = f"{cells} settings × {_students(seeds)} in {passes} pass{'es' * (passes > 1)}"
+    said = f"{cells} setting{'s' * (cells > 1)} × {_students(seeds)}"
+    said += f" in {passes} pass{'es' * (passes > 1)}"
     return f"{said}: about {_duration(planned.seconds)} of one core. {planned.note}".rstrip()
 
 
@@ -792,11 +793,9 @@ def _grid(
 ) -> dict[str, list[Any]]:
     from workbench.base import BadInput, twice, unknown
     from workbench.data import Data
-    from workbench.recipe import Recipe
-    from workbench.sweep import APART
+    from workbench.sweep import axes
 
-    shared = Recipe.knobs() | Data.knobs()
-    knobs = kind.knobs() | {name: made for name, made in shared.items() if name not in APART}
+    knobs = axes(kind, Data)
     found: dict[str, list[Any]] = {}
     typed = {name: _text(value) for name, value in fixed.items()}
     flags = {name: getattr(args, name, None) for name in knobs}

@@ -362,7 +362,7 @@ def _values(
     return found
 
 
-def axes(kind: type[Method], data: Data) -> dict[str, Knob]:
+def axes(kind: type[Method], data: Data | type[Data]) -> dict[str, Knob]:
     """What may be swept: knobs of a method, of the recipe, of the data; seeds are counted."""
     shared = {name: k for name, k in (Recipe.knobs() | data.knobs()).items() if name not in APART}
     return dict(kind.knobs()) | shared

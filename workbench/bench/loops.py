@@ -82,7 +82,11 @@ def pictures(x: Tensor, y: Tensor) -> DataLoader[tuple[Tensor, Tensor]]:
 
 
 def tutorial(
-    student: nn.Module, teacher: nn.Module, loader: DataLoader[tuple[Tensor, Tensor]], steps: int
+    student: nn.Module,
+    teacher: nn.Module,
+    loader: DataLoader[tuple[Tensor, Tensor]],
+    steps: int,
+    gradient: bool = False,
 ) -> float:
     """A tutorial's: the teacher in eval mode and without gradient, asked at every step."""
     optimiser = torch.optim.AdamW(student.parameters(), lr=1e-3)
@@ -91,7 +95,7 @@ def tutorial(
 
     def loop() -> None:
         for x, y in islice(loader, steps):
-            with torch.no_grad():
+            with torch.set_grad_enabled(gradient):
                 z_t = teacher(x)
             loss = plain.kd(student(x), z_t, y)
             optimiser.zero_grad()
@@ -105,18 +109,7 @@ def with_grad(
     student: nn.Module, teacher: nn.Module, loader: DataLoader[tuple[Tensor, Tensor]], steps: int
 ) -> float:
     """The same without `no_grad`: the gradient runs through the teacher, and nobody uses it."""
-    optimiser = torch.optim.AdamW(student.parameters(), lr=1e-3)
-    student.train()
-    teacher.eval()
-
-    def loop() -> None:
-        for x, y in islice(loader, steps):
-            loss = plain.kd(student(x), teacher(x), y)
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-
-    seconds = cpu(loop) / steps
+    seconds = tutorial(student, teacher, loader, steps, gradient=True)
     teacher.zero_grad()
     return seconds
 
